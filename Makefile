@@ -1,0 +1,118 @@
+# Everything a person does with this project. `make` alone lists it.
+# Needs Python 3.11 or newer and make; the rest is installed into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+COMPOSE := docker compose
+CODE := auth_server mcp_server shared dev tests
+# Which tests: make test T=tests/auth_server, T="tests -k pkce"
+T ?= tests
+
+.DEFAULT_GOAL := help
+
+##@ Run it
+
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z][a-z0-9-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup ## Start everything on this computer, with the Val Town sandbox (LIVE=1: the real Val Town)
+	@$(PY) -m dev.run
+
+demo: setup ## Show the whole flow, step by step
+	@$(PY) -m dev.demo
+
+compliance: setup ## Check a deployment: TEST_SERVER_URL=https://… VAL_TOWN_API_TOKEN=…
+	@$(PY) -m dev.compliance
+
+keys: ## Print the commands that make the signing key pair and the encryption key
+	@printf '%s\n' \
+		'# The encryption key, 32 bytes, for OAUTH_ENCRYPTION_KEY:' \
+		'openssl rand -base64 32' \
+		'' \
+		'# A signing key pair. Only needed to bring your own: without it the server makes one and keeps it sealed.' \
+		'openssl genrsa -out private.pem 2048' \
+		'openssl rsa -in private.pem -pubout -out public.pem' \
+		'' \
+		'# Each as one line, for OAUTH_JWT_PRIVATE_KEY and OAUTH_JWT_PUBLIC_KEY:' \
+		"awk 'NF {sub(/\\r/, \"\"); printf \"%s\\\\n\", \$$0}' private.pem" \
+		"awk 'NF {sub(/\\r/, \"\"); printf \"%s\\\\n\", \$$0}' public.pem"
+
+setup: $(INSTALLED) ## Create .venv and install what is needed
+	@:
+
+##@ Containers
+
+up: ## Build and start all containers, at http://localhost:8080 unless HTTP_PORT says otherwise
+	$(COMPOSE) up --build --detach --wait
+
+down: ## Stop the containers; their data stays
+	$(COMPOSE) down
+
+logs: ## Follow the containers' logs
+	$(COMPOSE) logs --follow
+
+##@ Work on it
+
+test: setup ## Run all tests against a real store (T=path picks)
+	@$(PY) -m pytest $(T)
+
+test-fast: setup ## Run the tests that start neither processes nor containers
+	@$(PY) -m pytest -m "not e2e" $(T)
+
+e2e: setup ## Run only the tests that start real processes or containers
+	@$(PY) -m pytest -m e2e $(T)
+
+check: lint types imports spell ## Everything a machine can say about the code without running it
+
+fmt: setup ## Format the code and fix what can be fixed by itself
+	@$(PY) -m ruff check --fix-only --quiet $(CODE)
+	@$(PY) -m ruff format $(CODE)
+
+lint: setup ## Style and common mistakes
+	@$(PY) -m ruff check $(CODE)
+	@$(PY) -m ruff format --check $(CODE)
+
+types: setup ## Types, strictly
+	@$(PY) -m mypy
+
+imports: setup ## Who may import whom
+	@$(PY) -c 'import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())'
+
+spell: setup ## Spelling
+	@$(PY) -m codespell_lib
+
+lock: setup ## Write requirements/ from pyproject.toml (UPGRADE=1: newest versions)
+	@for set in auth mcp dev; do \
+		echo "requirements/$$set.txt"; \
+		$(PY) -m uv pip compile pyproject.toml --extra $$set --output-file requirements/$$set.txt \
+			--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+			$(if $(UPGRADE),--upgrade) || exit 1; \
+	done
+
+clean: ## Remove what was built, started or cached here; .env and the data in .run stay
+	rm -rf $(VENV) build dist *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+		.import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help run demo compliance keys setup up down logs test test-fast e2e check fmt lint types imports spell \
+	lock clean
+
+# The environment is completed when the pinned requirements change, and made again when its Python is gone.
+ifeq ($(wildcard $(PY)),)
+.PHONY: $(INSTALLED)
+endif
+$(INSTALLED): requirements/dev.txt
+	@command -v "$(PYTHON)" >/dev/null || \
+		{ echo "Python 3.11 or newer is needed, and there is no $(PYTHON) here."; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, and $(PYTHON) is older; name another: make PYTHON=python3.13"; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "Python cannot make virtual environments here; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@$(PY) -c '' 2>/dev/null || { echo "Creating $(VENV) …"; "$(PYTHON)" -m venv --clear $(VENV); }
+	@echo "Installing the pinned requirements (about a minute the first time) …"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@touch $@

@@ -1,0 +1,41 @@
+"""`python -m auth_server`: serve the authorization server."""
+
+from typing import Annotated
+
+import typer
+
+from auth_server.app import create_app
+from auth_server.settings import AuthSettings
+from shared import logs
+from shared.redis.client import connect
+from shared.settings import SettingsError, unknown_in_environment
+from shared.web.serve import cannot_start, listen, serve
+
+command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@command.callback(invoke_without_command=True)
+def main(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; AUTH_HOST otherwise.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; AUTH_PORT otherwise.")] = None,
+) -> None:
+    """Serve the authorization server. Settings come from the environment, .env and SECRETS_DIR."""
+    try:
+        settings = AuthSettings.load()
+    except SettingsError as error:
+        cannot_start("auth_server", error.problems)
+    logs.configure("auth_server", settings.debug)
+    log = logs.get_logger("oauth:start")
+    for warning in (*settings.warnings(), *unknown_in_environment()):
+        log.warning(warning)
+    listener = listen(
+        host or settings.auth_host, settings.auth_port if port is None else port, setting="AUTH_PORT"
+    )
+    address, bound_port = listener.getsockname()[:2]
+    log.info("listening", host=address, port=bound_port, issuer=settings.oauth_issuer_url)
+    redis = connect(settings.redis_url.get_secret_value())
+    serve(create_app(settings, redis=redis), listener, redis)
+
+
+if __name__ == "__main__":
+    command()

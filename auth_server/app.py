@@ -1,0 +1,216 @@
+"""The composition root: settings in, FastAPI app out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+import httpx
+from fastapi import FastAPI, Request
+from redis.asyncio import Redis
+from starlette.responses import JSONResponse, Response
+
+from auth_server.domain.approval import Approval
+from auth_server.domain.redirect_uri import RedirectPolicy
+from auth_server.domain.resource import Resources
+from auth_server.domain.signing_keys import Keyring
+from auth_server.domain.token_issuer import TokenIssuer
+from auth_server.endpoints import authorize, consent, metadata, register, revoke, sign_in, token
+from auth_server.endpoints.errors import add_error_handlers
+from auth_server.grants.authorization_code import AuthorizationCodeGrant
+from auth_server.grants.base import TokenGrant
+from auth_server.grants.refresh_token import RefreshTokenGrant
+from auth_server.key_keeper import EncryptionKeyMismatchError, KeyKeeper
+from auth_server.services import Services
+from auth_server.settings import AuthSettings
+from auth_server.sign_in.api_token import ApiTokenSignIn
+from auth_server.sign_in.base import SignIn
+from auth_server.sign_in.owner import OwnerSignIn
+from auth_server.store.base import ClientStore, GrantStore
+from auth_server.store.redis.clients import RedisClientStore
+from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
+from auth_server.store.redis.keyring import RedisKeyringStore
+from auth_server.store.redis.pending_authorizations import RedisPendingAuthorizationStore
+from auth_server.store.redis.sessions import RedisSessionStore
+from shared.clock import Clock
+from shared.logs import get_logger
+from shared.oauth.errors import OAuthNotEnabled
+from shared.redis.client import StoreError
+from shared.revocation import Heartbeat
+from shared.sealing import Sealer
+from shared.web.cors import CorsMiddleware, CorsRule
+from shared.web.health import health_router, store_answers
+from shared.web.limits import HeaderLimitMiddleware
+from shared.web.request_id import RequestIdMiddleware
+from shared.web.security_headers import SecurityHeadersMiddleware
+from shared.web.serve import cannot_start
+
+_log = get_logger("oauth:start")
+
+
+def build_grants(
+    grants: GrantStore, clients: ClientStore, issuer: TokenIssuer, resources: Resources
+) -> tuple[TokenGrant, ...]:
+    """Return every grant type of the token endpoint. Metadata and registration read their names here."""
+    return (
+        AuthorizationCodeGrant(grants, clients, issuer, resources),
+        RefreshTokenGrant(grants, clients, issuer, resources),
+    )
+
+
+def create_app(
+    settings: AuthSettings,
+    *,
+    redis: Redis,
+    http: httpx.AsyncClient | None = None,
+    clock: Clock | None = None,
+) -> FastAPI:
+    """Return the authorization server.
+
+    Args:
+        settings: checked settings.
+        redis: the store's client; closed by whoever made it.
+        http: for calls to Val Town; one of our own when None.
+        clock: the clock; the system's when None.
+    """
+    clock = clock or Clock()
+    if not settings.oauth_enabled:
+        return _add_middleware(_disabled_app(), settings)
+    http = http or httpx.AsyncClient()
+    sealer = Sealer(settings.encryption_key)
+    keyring = Keyring()
+    keeper = KeyKeeper(RedisKeyringStore(redis, sealer, clock), keyring, clock, settings.private_key_pem)
+    app = FastAPI(
+        title="Val Town MCP authorization server",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan(keeper, Heartbeat(redis)),
+    )
+    app.state.services = _services(settings, redis, http, clock, sealer, keyring)
+    app.state.base_path = urlsplit(settings.oauth_issuer_url).path
+    _add_routes(app, redis, keyring)
+    add_error_handlers(app)
+    return _add_middleware(app, settings)
+
+
+def _services(
+    settings: AuthSettings,
+    redis: Redis,
+    http: httpx.AsyncClient,
+    clock: Clock,
+    sealer: Sealer,
+    keyring: Keyring,
+) -> Services:
+    lifetimes = GrantLifetimes(
+        access_token=settings.oauth_access_token_ttl,
+        refresh_token=settings.oauth_refresh_token_ttl,
+        grant=settings.oauth_grant_ttl,
+        refresh_grace=settings.oauth_refresh_grace_seconds,
+    )
+    clients = RedisClientStore(redis, grant_idle_seconds=settings.oauth_refresh_token_ttl)
+    grants = RedisGrantStore(redis, clock, lifetimes)
+    issuer = TokenIssuer(
+        issuer=settings.oauth_issuer_url,
+        lifetime=settings.oauth_access_token_ttl,
+        keyring=keyring,
+        sealer=sealer,
+        clock=clock,
+    )
+    resources = Resources(settings.resources)
+    token_grants = build_grants(grants, clients, issuer, resources)
+    return Services(
+        settings=settings,
+        clock=clock,
+        sealer=sealer,
+        keyring=keyring,
+        clients=clients,
+        pending=RedisPendingAuthorizationStore(redis, clock),
+        sessions=RedisSessionStore(redis, clock),
+        grants=grants,
+        token_grants={grant.grant_type: grant for grant in token_grants},
+        issuer=issuer,
+        resources=resources,
+        redirect_policy=RedirectPolicy(settings.redirect_schemes, settings.insecure_allow_http),
+        approval=Approval(grants, sealer),
+        sign_in=_sign_in(settings, http),
+    )
+
+
+def _sign_in(settings: AuthSettings, http: httpx.AsyncClient) -> SignIn:
+    if settings.val_town_api_token is None:
+        return ApiTokenSignIn(http, settings.val_town_api_url, settings.allowed_users)
+    return OwnerSignIn(http, settings.val_town_api_url, settings.val_town_api_token.get_secret_value())
+
+
+def _lifespan(
+    keeper: KeyKeeper, heartbeat: Heartbeat
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await _load_keys(keeper)
+        tasks = [asyncio.create_task(keeper.run()), asyncio.create_task(heartbeat.run())]
+        yield
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    return lifespan
+
+
+async def _load_keys(keeper: KeyKeeper) -> None:
+    try:
+        await keeper.load()
+    except EncryptionKeyMismatchError as error:
+        # A sentence for the operator, no traceback; a started service would answer 503 to everything.
+        cannot_start("auth_server", [str(error)])
+    except (StoreError, OSError) as error:
+        # Not ready, and trying on: the store may come later.
+        _log.warning("store not reachable yet", reason=type(error).__name__)
+
+
+def _add_routes(app: FastAPI, redis: Redis, keyring: Keyring) -> None:
+    base_path: str = app.state.base_path
+    for endpoint in (authorize, sign_in, consent, token, register, revoke, metadata):
+        app.include_router(endpoint.router, prefix=base_path)
+    app.include_router(metadata.well_known_router(base_path))
+
+    async def keys_loaded() -> bool:
+        return keyring.is_loaded
+
+    app.include_router(health_router({"store": store_answers(redis), "keys": keys_loaded}))
+
+
+def _disabled_app() -> FastAPI:
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.include_router(health_router({}))
+
+    @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "DELETE"])
+    async def not_enabled(request: Request, path: str) -> Response:
+        error = OAuthNotEnabled()
+        return JSONResponse(error.members(), error.status, headers={"Cache-Control": "no-store"})
+
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: AuthSettings) -> FastAPI:
+    path = urlsplit(settings.oauth_issuer_url).path
+    document = CorsRule(methods=("GET",))
+    form = CorsRule(methods=("POST",))
+    rules = {
+        "/.well-known/*": document,
+        f"{path}/.well-known/*": document,
+        f"{path}/oauth/register": form,
+        f"{path}/oauth/token": form,
+        f"{path}/oauth/revoke": form,
+    }
+    https = urlsplit(settings.oauth_issuer_url).scheme == "https"
+    # The last one added is the outermost.
+    app.add_middleware(HeaderLimitMiddleware)
+    app.add_middleware(CorsMiddleware, rules=rules)
+    app.add_middleware(SecurityHeadersMiddleware, https=https)
+    app.add_middleware(RequestIdMiddleware, namespace="oauth:http")
+    return app

@@ -1,0 +1,174 @@
+"""The single mint: access tokens (RFC 9068), refresh tokens, the token response (RFC 6749, 5.1)."""
+
+import hmac
+import json
+import secrets
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+from joserfc.jws import JWSRegistry
+
+from auth_server.domain import generate
+from auth_server.domain.signing_keys import Keyring
+from auth_server.models import Grant
+from shared.clock import Clock
+from shared.oauth.access_token import GRANT_ID_CLAIM, SIGNING_ALGORITHMS, TYP
+from shared.oauth.errors import InvalidGrant
+from shared.oauth.scopes import format_scope
+from shared.sealing import Sealer, base64url, from_base64url
+
+_GRANT_ID_BYTES = 16
+_SECRET_BYTES = 32
+_MAC_BYTES = 16
+_REFRESH_BYTES = _GRANT_ID_BYTES + 4 + _SECRET_BYTES + _MAC_BYTES
+MAX_TOKEN_LENGTH = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """A refresh token whose MAC is right: this server, or one with the same key, made it."""
+
+    value: str
+    grant_id: str
+    generation: int
+
+    @property
+    def token_hash(self) -> str:
+        """The hash under which it is kept."""
+        return generate.digest(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedAccessToken:
+    """What of one of our own access tokens revocation needs to know; it may have expired."""
+
+    grant_id: str
+    token_id: str
+    client_id: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenResponse:
+    """A successful answer of the token endpoint (RFC 6749 section 5.1)."""
+
+    access_token: str
+    expires_in: int
+    scope: str
+    refresh_token: str | None
+
+    def to_json(self) -> str:
+        """Return the JSON body; no member is null."""
+        body: dict[str, object] = {
+            "access_token": self.access_token,
+            "token_type": "Bearer",
+            "expires_in": self.expires_in,
+            "scope": self.scope,
+        }
+        if self.refresh_token is not None:
+            body["refresh_token"] = self.refresh_token
+        return json.dumps(body)
+
+
+class TokenIssuer:
+    """Makes tokens. Nothing it returns counts until the store has recorded it."""
+
+    def __init__(self, *, issuer: str, lifetime: int, keyring: Keyring, sealer: Sealer, clock: Clock) -> None:
+        """Take the issuer, an access token's seconds of life, the keys, and the clock."""
+        self._issuer = issuer
+        self._lifetime = lifetime
+        self._keyring = keyring
+        self._mac_key = sealer.derive("refresh-token")
+        self._clock = clock
+
+    def respond(
+        self, grant: Grant, scopes: Iterable[str], refresh_token: RefreshToken | None
+    ) -> TokenResponse:
+        """Return a token response with a new access token for the grant's resource and the given scopes."""
+        scope = format_scope(scopes)
+        return TokenResponse(
+            access_token=self._access_token(grant, scope),
+            expires_in=self._lifetime,
+            scope=scope,
+            refresh_token=None if refresh_token is None else refresh_token.value,
+        )
+
+    def _access_token(self, grant: Grant, scope: str) -> str:
+        key = self._keyring.active()
+        now = int(self._clock.now())
+        header = {"alg": key.algorithm, "kid": key.kid, "typ": TYP}
+        claims = {
+            "iss": self._issuer,
+            "sub": grant.subject,
+            "aud": grant.resource,
+            "client_id": grant.client_id,
+            "scope": scope,
+            "iat": now,
+            "exp": now + self._lifetime,
+            "jti": generate.token_id(),
+            GRANT_ID_CLAIM: grant.grant_id,
+        }
+        return jwt.encode(header, claims, key.key, algorithms=[key.algorithm])
+
+    def refresh_token(self, grant_id: str, generation: int) -> RefreshToken:
+        """Return a new refresh token: grant, generation, 256 random bits, and a MAC over all of it."""
+        body = from_base64url(grant_id) + struct.pack(">I", generation) + secrets.token_bytes(_SECRET_BYTES)
+        value = generate.REFRESH_TOKEN + base64url(body + self._mac(body))
+        return RefreshToken(value=value, grant_id=grant_id, generation=generation)
+
+    def read_refresh_token(self, value: str) -> RefreshToken:
+        """Return a refresh token that was made here; the store knows whether it is still good.
+
+        The MAC keeps forged tokens away from the family whose id they carry.
+
+        Raises:
+            InvalidGrant: it was not made here.
+        """
+        try:
+            if not value.startswith(generate.REFRESH_TOKEN) or len(value) > MAX_TOKEN_LENGTH:
+                raise ValueError("not a refresh token")
+            raw = from_base64url(value.removeprefix(generate.REFRESH_TOKEN))
+            body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
+            if len(raw) != _REFRESH_BYTES or not hmac.compare_digest(mac, self._mac(body)):
+                raise ValueError("not made here")
+        except ValueError:
+            raise InvalidGrant("The refresh token is not valid.") from None
+        (generation,) = struct.unpack(">I", body[_GRANT_ID_BYTES : _GRANT_ID_BYTES + 4])
+        return RefreshToken(value, base64url(body[:_GRANT_ID_BYTES]), generation)
+
+    def read_access_token(self, value: str) -> VerifiedAccessToken | None:
+        """Return one of our own access tokens, its signature checked; None when it is none."""
+        if len(value) > MAX_TOKEN_LENGTH or value.count(".") != 2:
+            return None
+        try:
+            token = jwt.decode(
+                value,
+                lambda recipient: self._public_key(str(recipient.headers().get("kid"))),
+                algorithms=list(SIGNING_ALGORITHMS),
+                registry=JWSRegistry(algorithms=list(SIGNING_ALGORITHMS)),
+            )
+            claims = token.claims
+            if token.header.get("typ") != TYP or claims["iss"] != self._issuer:
+                return None
+            return VerifiedAccessToken(
+                grant_id=str(claims[GRANT_ID_CLAIM]),
+                token_id=str(claims["jti"]),
+                client_id=str(claims["client_id"]),
+                expires_at=int(claims["exp"]),
+            )
+        except (JoseError, ValueError, KeyError, TypeError):
+            return None
+
+    def _public_key(self, kid: str) -> RSAKey:
+        key = self._keyring.find(kid)
+        if key is None:
+            raise ValueError("unknown key")
+        return key.key
+
+    def _mac(self, body: bytes) -> bytes:
+        return hmac.new(self._mac_key, body, sha256).digest()[:_MAC_BYTES]

@@ -1,0 +1,77 @@
+"""GET and POST /oauth/authorize: the authorization request (RFC 6749 section 4.1.1)."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from auth_server.domain import generate
+from auth_server.domain.authorization_request import (
+    AuthorizationParameters,
+    ValidatedAuthorizationRequest,
+    trusted_redirect,
+    validate,
+)
+from auth_server.endpoints import browser, pages
+from auth_server.endpoints.errors import redirect_error
+from auth_server.endpoints.parameters import MAX_BODY_BYTES, parse
+from auth_server.models import PendingAuthorization
+from auth_server.services import Services, ServicesDep
+from shared.oauth.errors import InvalidRequest, LoginRequired, OAuthError
+from shared.web.limits import read_body
+
+router = APIRouter()
+
+
+@router.get("/oauth/authorize")
+async def authorize(request: Request, services: ServicesDep) -> Response:
+    """Begin: check the request and send the person to sign in, or to consent when they are signed in."""
+    return await _begin(request, services, parse(request.scope["query_string"]))
+
+
+@router.post("/oauth/authorize")
+async def authorize_by_form(request: Request, services: ServicesDep) -> Response:
+    """Begin likewise with the parameters in a form (RFC 6749 section 3.1)."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/x-www-form-urlencoded":
+        raise InvalidRequest("The Content-Type must be application/x-www-form-urlencoded.", status=415)
+    body = await read_body(request.scope, request.receive, limit=MAX_BODY_BYTES)
+    return await _begin(request, services, parse(body))
+
+
+async def _begin(request: Request, services: Services, parameters: AuthorizationParameters) -> Response:
+    client_id = parameters.single("client_id")
+    client = await services.clients.find(client_id) if client_id else None
+    redirect = trusted_redirect(parameters, client)
+    issuer = services.settings.oauth_issuer_url
+    try:
+        validated = validate(parameters, redirect, services.resources)
+        if "none" in validated.prompt:
+            raise LoginRequired("Somebody has to sign in and consent.")
+    except OAuthError as error:
+        return redirect_error(redirect, error, issuer)
+    return await _send_to_person(request, services, validated)
+
+
+async def _send_to_person(
+    request: Request, services: Services, validated: ValidatedAuthorizationRequest
+) -> Response:
+    handle = generate.secret(generate.TRANSACTION)
+    secret = browser.ensure_browser_cookie(request, services)
+    force_sign_in = bool(validated.prompt & {"login", "select_account"})
+    await services.pending.save(
+        handle,
+        PendingAuthorization(
+            client_id=validated.redirect.client.client_id,
+            redirect_uri=validated.redirect.redirect_uri,
+            state=validated.redirect.state,
+            code_challenge=validated.code_challenge,
+            scopes=validated.scopes,
+            resource=validated.resource,
+            browser=generate.digest(secret),
+        ),
+    )
+    session = None if force_sign_in else await browser.session_of(request, services)
+    step = "sign-in" if session is None else "consent"
+    location = f"{pages.base_path(request)}/oauth/{step}?txn={handle}"
+    response = RedirectResponse(location, 303, headers={"Cache-Control": "no-store"})
+    browser.keep_browser_cookie(response, services, secret)
+    return response

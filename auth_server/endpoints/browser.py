@@ -1,0 +1,114 @@
+"""What ties a page to one browser: its cookie, its session, and the token in its forms."""
+
+import hmac
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from starlette.responses import Response
+
+from auth_server.domain import generate
+from auth_server.endpoints.pages import PageProblemError
+from auth_server.models import PendingAuthorization, UserSession
+from auth_server.services import Services
+from auth_server.store.base import PENDING_SECONDS, SESSION_SECONDS
+from shared.sealing import base64url
+
+_MAX_COOKIE = 200
+
+
+def browser_cookie(request: Request, services: Services) -> str | None:
+    """Return the secret of this browser, None before its first authorization request."""
+    return _cookie(request, services, "browser")
+
+
+def ensure_browser_cookie(request: Request, services: Services) -> str:
+    """Return the secret of this browser, a new one when it has none; `keep_browser_cookie` sends it."""
+    return browser_cookie(request, services) or generate.secret(generate.BROWSER_COOKIE)
+
+
+def keep_browser_cookie(response: Response, services: Services, secret: str) -> None:
+    """Set the browser's cookie for as long as a pending authorization lives."""
+    _set_cookie(response, services, "browser", secret, PENDING_SECONDS)
+
+
+async def session_of(request: Request, services: Services) -> UserSession | None:
+    """Return the session of the person signed in with this browser."""
+    session_id = _cookie(request, services, "session")
+    return None if session_id is None else await services.sessions.find(session_id)
+
+
+def keep_session_cookie(response: Response, services: Services, session_id: str) -> None:
+    """Set the session's cookie."""
+    _set_cookie(response, services, "session", session_id, SESSION_SECONDS)
+
+
+async def pending_of(request: Request, services: Services, handle: str | None) -> PendingAuthorization:
+    """Return the pending authorization that this browser began.
+
+    Raises:
+        PageProblemError: it is over, was answered, or began in another browser.
+    """
+    secret = browser_cookie(request, services)
+    if handle and secret:
+        pending = await services.pending.find(handle, generate.digest(secret))
+        if pending is not None:
+            return pending
+    raise stale_page()
+
+
+def stale_page() -> PageProblemError:
+    """Return the problem of a page that cannot be used any more."""
+    return PageProblemError(
+        "This page is over",
+        "It was answered already, is older than ten minutes, or was opened in another browser. "
+        "Go back to the app and connect again.",
+        status=400,
+    )
+
+
+def form_token(services: Services, page: str, handle: str, secret: str) -> str:
+    """Return the token of one page's form, bound to the request and to this browser's cookie or session."""
+    key = services.sealer.derive("form-token")
+    message = "\0".join((page, handle, secret)).encode()
+    return base64url(hmac.new(key, message, sha256).digest())
+
+
+def check_form_token(request: Request, expected: str, sent: str | None) -> None:
+    """Refuse a form that another site posted.
+
+    Raises:
+        PageProblemError: it does not carry this page's token, or the browser says it comes from elsewhere.
+    """
+    from_elsewhere = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+    if from_elsewhere or not hmac.compare_digest(expected.encode(), (sent or "").encode()):
+        raise PageProblemError(
+            "This form cannot be accepted",
+            "It does not belong to the page you see, or you signed in as somebody else meanwhile. "
+            "Go back to the app and connect again.",
+            status=403,
+        )
+
+
+def _cookie_name(services: Services, name: str) -> str:
+    # The __Host- prefix needs https; plain names serve this computer only (RFC 6265bis section 4.1.3.2).
+    https = urlsplit(services.settings.oauth_issuer_url).scheme == "https"
+    return f"__Host-vt_{name}" if https else f"vt_{name}"
+
+
+def _cookie(request: Request, services: Services, name: str) -> str | None:
+    value = request.cookies.get(_cookie_name(services, name))
+    return value if value and len(value) <= _MAX_COOKIE else None
+
+
+def _set_cookie(response: Response, services: Services, name: str, value: str, seconds: int) -> None:
+    cookie_name = _cookie_name(services, name)
+    response.set_cookie(
+        cookie_name,
+        value,
+        max_age=seconds,
+        path="/",
+        secure=cookie_name.startswith("__Host-"),
+        httponly=True,
+        samesite="lax",
+    )

@@ -1,0 +1,95 @@
+"""Client authentication: Basic, body, or none for public clients (RFC 6749 section 2.3)."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from fastapi import Request
+
+from auth_server.domain import client_secrets
+from auth_server.models import Client
+from auth_server.store.base import ClientStore
+from shared.logs import get_logger
+from shared.oauth.errors import InvalidClient, InvalidRequest
+
+_log = get_logger("oauth:client")
+_REFUSED = "The client is unknown or did not authenticate. Register again if the registration was removed."
+
+
+class InvalidBasicClient(InvalidClient):
+    """The same with a challenge, because the client used the Authorization header (RFC 6749 section 5.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Presented:
+    client_id: str
+    secret: str | None
+    by_header: bool
+
+
+async def authenticate(request: Request, form: Mapping[str, str], clients: ClientStore) -> Client:
+    """Return the client that sent the request.
+
+    A client that has a secret may send it by Basic or in the body, whichever it registered; a public one
+    sends its `client_id` alone.
+
+    Raises:
+        InvalidRequest: more than one method at a time, or a malformed header.
+        InvalidClient: unknown, or the secret is missing, wrong, or sent by a client that has none.
+    """
+    presented = _presented(request, form)
+    client = await clients.find(presented.client_id)
+    if client is None:
+        reason = "unknown client"
+    elif client.is_public:
+        reason = "" if presented.secret is None else "a public client sent a secret"
+    else:
+        right = presented.secret is not None and client_secrets.verify(client, presented.secret)
+        reason = "" if right else "wrong or missing secret"
+    if reason or client is None:
+        _log.info("client refused", reason=reason, client_id=presented.client_id[:100])
+        raise (InvalidBasicClient if presented.by_header else InvalidClient)(_REFUSED)
+    return client
+
+
+def _presented(request: Request, form: Mapping[str, str]) -> _Presented:
+    headers = request.headers.getlist("authorization")
+    if len(headers) > 1:
+        raise InvalidRequest("There must be one Authorization header.")
+    if "client_assertion" in form:
+        raise InvalidClient("Client assertions are not supported.")
+    if not headers:
+        client_id = form.get("client_id")
+        if client_id is None:
+            raise InvalidClient("The client_id is missing.")
+        return _Presented(client_id, form.get("client_secret"), by_header=False)
+    if "client_secret" in form:
+        raise InvalidRequest("A client must use one authentication method: the header or the body.")
+    client_id, secret = _basic(headers[0])
+    if form.get("client_id", client_id) != client_id:
+        raise InvalidRequest("The client_id of the body is not the one of the Authorization header.")
+    return _Presented(client_id, secret, by_header=True)
+
+
+def _basic(header: str) -> tuple[str, str]:
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise InvalidBasicClient("The Authorization header must use the Basic scheme here.")
+    try:
+        pair = base64.b64decode(encoded.strip(), validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        raise InvalidBasicClient("The Authorization header is not valid Basic authentication.") from None
+    client_id, colon, secret = pair.partition(":")
+    if not colon:
+        raise InvalidBasicClient("The Authorization header is not valid Basic authentication.")
+    return _form_decoded(client_id), _form_decoded(secret)
+
+
+def _form_decoded(value: str) -> str:
+    # RFC 6749 section 2.3.1: both halves are form-encoded before they are put into the header.
+    try:
+        return unquote_to_bytes(value.replace("+", " ")).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidBasicClient("The Authorization header is not valid Basic authentication.") from None

@@ -1,0 +1,120 @@
+"""GET and POST /oauth/consent: the person decides, once (RFC 6749 section 4.1.2, OAuth 2.1 section 7.9)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from auth_server.domain import generate
+from auth_server.domain.redirect_uri import display_host, form_action_source, is_loopback_only
+from auth_server.endpoints import browser, pages
+from auth_server.endpoints.errors import redirect_back
+from auth_server.endpoints.parameters import read_form
+from auth_server.models import Client, PendingAuthorization, UserSession
+from auth_server.services import Services, ServicesDep
+from shared.logs import get_logger
+from shared.oauth.errors import AccessDenied
+from shared.oauth.scopes import expand, narrow
+from shared.policy import SCOPES
+
+router = APIRouter()
+_log = get_logger("oauth:consent")
+
+# One field name for each scope: a form may not repeat a parameter.
+_SCOPE_FIELD = "scope."
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A pending authorization with everything its page shows."""
+
+    handle: str
+    pending: PendingAuthorization
+    client: Client
+    session: UserSession
+
+
+@router.get("/oauth/consent")
+async def show(request: Request, services: ServicesDep, txn: str = "") -> Response:
+    """Show who asks for what."""
+    pending = await browser.pending_of(request, services, txn)
+    waiting = await _waiting(request, services, txn, pending)
+    return _sign_in_first(request, txn) if waiting is None else _page(request, services, waiting)
+
+
+@router.post("/oauth/consent")
+async def submit(request: Request, services: ServicesDep) -> Response:
+    """Take the decision and send the person back to the client."""
+    form = await read_form(request)
+    handle = form.get("txn", "")
+    pending = await browser.pending_of(request, services, handle)
+    waiting = await _waiting(request, services, handle, pending)
+    if waiting is None:
+        return _sign_in_first(request, handle)
+    # Bound to the session: a form shown to one person is not taken from another.
+    expected = browser.form_token(services, "consent", handle, waiting.session.session_id)
+    browser.check_form_token(request, expected, form.get("csrf"))
+    decision = form.get("decision")
+    if decision not in ("approve", "deny"):
+        return _page(request, services, waiting, problem="Choose to allow or to refuse.")
+    kept = _ticked(form)
+    if decision == "approve" and not expand(narrow(pending.scopes, kept)):
+        return _page(request, services, waiting, problem="Leave at least one permission ticked, or refuse.")
+    return await _decide(request, services, waiting, kept if decision == "approve" else None)
+
+
+async def _decide(
+    request: Request, services: Services, waiting: _Waiting, kept: frozenset[str] | None
+) -> Response:
+    secret = browser.browser_cookie(request, services) or ""
+    pending = await services.pending.take(waiting.handle, generate.digest(secret))
+    if pending is None:
+        raise browser.stale_page()
+    issuer = services.settings.oauth_issuer_url
+    if kept is None:
+        _log.info("denied", client_id=pending.client_id, subject=waiting.session.subject)
+        denied = AccessDenied("The person refused.")
+        return redirect_back(pending.redirect_uri, pending.state, issuer, denied.members())
+    code = await services.approval.approve(pending, waiting.session, kept)
+    return redirect_back(pending.redirect_uri, pending.state, issuer, {"code": code})
+
+
+async def _waiting(
+    request: Request, services: Services, handle: str, pending: PendingAuthorization
+) -> _Waiting | None:
+    session = await browser.session_of(request, services)
+    if session is None:
+        return None
+    client = await services.clients.find(pending.client_id)
+    if client is None:
+        raise browser.stale_page()
+    return _Waiting(handle, pending, client, session)
+
+
+def _ticked(form: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(name for name in SCOPES if f"{_SCOPE_FIELD}{name}" in form)
+
+
+def _sign_in_first(request: Request, handle: str) -> Response:
+    location = f"{pages.base_path(request)}/oauth/sign-in?txn={handle}"
+    return RedirectResponse(location, 303, headers={"Cache-Control": "no-store"})
+
+
+def _page(request: Request, services: Services, waiting: _Waiting, *, problem: str = "") -> Response:
+    asked = expand(waiting.pending.scopes)
+    values = {
+        "base": pages.base_path(request),
+        "txn": waiting.handle,
+        "csrf": browser.form_token(services, "consent", waiting.handle, waiting.session.session_id),
+        "client_name": waiting.client.name or "An app without a name",
+        "redirect_host": display_host(waiting.pending.redirect_uri),
+        "only_this_computer": is_loopback_only(waiting.client.redirect_uris),
+        "username": waiting.session.username,
+        "resource": waiting.pending.resource,
+        "scopes": [scope for name, scope in SCOPES.items() if name in asked],
+        "field": _SCOPE_FIELD,
+        "problem": problem,
+    }
+    form_action = f"'self' {form_action_source(waiting.pending.redirect_uri)}"
+    return pages.render("consent.html", values, status=400 if problem else 200, form_action=form_action)

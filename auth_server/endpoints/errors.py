@@ -1,0 +1,107 @@
+"""The one place where refusals become HTTP: JSON, a redirect to the client, or a page for the person."""
+
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from auth_server.domain.authorization_request import TrustedRedirect, UntrustedRedirectError
+from auth_server.endpoints import pages
+from auth_server.endpoints.client_auth import InvalidBasicClient
+from shared.logs import get_logger
+from shared.oauth.errors import InvalidRequest, OAuthError, ServerError, TemporarilyUnavailable
+from shared.redis.client import StoreError
+from shared.sealing import UnsealError
+from shared.web.limits import RequestRefusedError
+
+_log = get_logger("oauth:error")
+_PAGES = ("/oauth/authorize", "/oauth/sign-in", "/oauth/consent")
+_REASONS = {404: ("not_found", "There is nothing at this URL."), 405: ("method_not_allowed", "Wrong method.")}
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Turn every exception an endpoint may raise into an answer."""
+    app.exception_handler(OAuthError)(_on_refusal)
+    app.exception_handler(UntrustedRedirectError)(_on_untrusted_redirect)
+    app.exception_handler(pages.PageProblemError)(_on_page_problem)
+    app.exception_handler(RequestRefusedError)(_on_unreadable)
+    app.exception_handler(StoreError)(_on_store_fault)
+    app.exception_handler(UnsealError)(_on_sealed)
+    app.exception_handler(HTTPException)(_on_http)
+    app.exception_handler(Exception)(_on_bug)
+
+
+async def _on_refusal(request: Request, error: OAuthError) -> Response:
+    return answer(request, error)
+
+
+async def _on_untrusted_redirect(request: Request, error: UntrustedRedirectError) -> Response:
+    _log.info("authorization request refused", reason=error.reason)
+    return pages.problem(request, "This app cannot be connected", error.reason, status=400)
+
+
+async def _on_page_problem(request: Request, error: pages.PageProblemError) -> Response:
+    return pages.problem(request, error.title, error.text, status=error.status)
+
+
+async def _on_unreadable(request: Request, error: RequestRefusedError) -> Response:
+    return answer(request, InvalidRequest(error.reason, status=error.status))
+
+
+async def _on_store_fault(request: Request, error: Exception) -> Response:
+    _log.error("store fault", reason=f"{type(error).__name__}: {error}")
+    return answer(request, TemporarilyUnavailable("The store does not answer. Try again in a moment."))
+
+
+async def _on_sealed(request: Request, error: UnsealError) -> Response:
+    _log.error("a sealed value does not open", reason=str(error))
+    return answer(request, TemporarilyUnavailable("A stored value cannot be read."))
+
+
+async def _on_http(_request: Request, error: HTTPException) -> Response:
+    code, text = _REASONS.get(error.status_code, ("invalid_request", "The request is refused."))
+    body = {"error": code, "error_description": text}
+    return JSONResponse(body, error.status_code, headers=error.headers)
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    _log.error("unexpected error", exc_info=error)
+    return answer(request, ServerError("Something went wrong here. It has been logged."))
+
+
+def answer(request: Request, error: OAuthError) -> Response:
+    """Return an error as a page where people are, and as JSON where programs are (RFC 6749 section 5.2)."""
+    if request.scope["path"].endswith(_PAGES):
+        return pages.problem(
+            request,
+            "That did not work",
+            error.description,
+            status=error.status,
+            retry_after=error.retry_after,
+        )
+    headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, InvalidBasicClient):
+        headers["WWW-Authenticate"] = 'Basic realm="oauth"'
+    return JSONResponse(error.members(), error.status, headers=headers)
+
+
+def redirect_error(redirect: TrustedRedirect, error: OAuthError, issuer: str) -> Response:
+    """Return an error to the client by redirect (RFC 6749 section 4.1.2.1) with `iss` (RFC 9207)."""
+    _log.info("authorization request refused", error=error.error, reason=error.description)
+    return redirect_back(redirect.redirect_uri, redirect.state, issuer, error.members())
+
+
+def redirect_back(redirect_uri: str, state: str | None, issuer: str, members: dict[str, str]) -> Response:
+    """Return a 303 to the client with the given members, its `state`, and `iss`.
+
+    303, so that no browser posts the person's form to the client (RFC 9700 section 4.12).
+    """
+    if state is not None:
+        members = {**members, "state": state}
+    query = urlencode({**members, "iss": issuer})
+    joint = "&" if "?" in redirect_uri else "?"
+    headers = {"Cache-Control": "no-store"}
+    return RedirectResponse(f"{redirect_uri}{joint}{query}", 303, headers=headers)

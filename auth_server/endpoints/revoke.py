@@ -1,0 +1,61 @@
+"""POST /oauth/revoke: a client gives a token back (RFC 7009)."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from auth_server.endpoints.client_auth import authenticate
+from auth_server.endpoints.parameters import read_form, refuse_credentials_in_query
+from auth_server.grants.base import required
+from auth_server.models import Client
+from auth_server.services import Services, ServicesDep
+from shared.logs import get_logger
+from shared.oauth.errors import InvalidGrant, UnauthorizedClient
+
+router = APIRouter()
+_log = get_logger("oauth:revoke")
+
+
+@router.post("/oauth/revoke")
+async def revoke(request: Request, services: ServicesDep) -> Response:
+    """Revoke a refresh token with its whole grant, or one access token.
+
+    What is no token, or no token any more, is answered 200 all the same (section 2.2).
+    """
+    refuse_credentials_in_query(request)
+    form = await read_form(request)
+    client = await authenticate(request, form, services.clients)
+    token = required(form, "token")
+    # token_type_hint is only a hint, and our tokens tell themselves apart.
+    if not await _revoke_refresh_token(services, client, token):
+        await _revoke_access_token(services, client, token)
+    return Response(status_code=200, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+
+
+async def _revoke_refresh_token(services: Services, client: Client, token: str) -> bool:
+    try:
+        refresh = services.issuer.read_refresh_token(token)
+    except InvalidGrant:
+        return False
+    grant = await services.grants.find(refresh.grant_id)
+    if grant is not None:
+        _check_owner(client, grant.client_id)
+        if grant.client_id == client.client_id:
+            await services.grants.revoke(refresh.grant_id, reason="revoked_by_client")
+            _log.info("grant revoked", grant_id=refresh.grant_id, client_id=client.client_id)
+    return True
+
+
+async def _revoke_access_token(services: Services, client: Client, token: str) -> None:
+    access = services.issuer.read_access_token(token)
+    if access is None or access.expires_at <= services.clock.now():
+        return
+    _check_owner(client, access.client_id)
+    if access.client_id == client.client_id:
+        await services.grants.revoke_access_token(access.grant_id, access.token_id)
+        _log.info("access token revoked", grant_id=access.grant_id, client_id=client.client_id)
+
+
+def _check_owner(client: Client, owner_id: str) -> None:
+    # RFC 7009 section 2.1: the client is told; a public client proved nothing, so it learns nothing.
+    if client.client_id != owner_id and not client.is_public:
+        raise UnauthorizedClient("The token was issued to another client.")

@@ -1,0 +1,83 @@
+"""GET and POST /oauth/sign-in: the person proves to have a Val Town account."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from auth_server.domain import generate
+from auth_server.domain.approval import seal_session_credential
+from auth_server.endpoints import browser, pages
+from auth_server.endpoints.parameters import read_form
+from auth_server.models import PendingAuthorization, UserSession
+from auth_server.services import Services, ServicesDep
+from auth_server.sign_in.base import Person, SignInRefusedError
+from shared.logs import get_logger
+
+router = APIRouter()
+_log = get_logger("oauth:sign-in")
+
+
+@router.get("/oauth/sign-in")
+async def show(request: Request, services: ServicesDep, txn: str = "") -> Response:
+    """Show the form."""
+    pending = await browser.pending_of(request, services, txn)
+    return await _page(request, services, txn, pending)
+
+
+@router.post("/oauth/sign-in")
+async def submit(request: Request, services: ServicesDep) -> Response:
+    """Take the form; on success the next page is consent."""
+    form = await read_form(request)
+    handle = form.get("txn", "")
+    pending = await browser.pending_of(request, services, handle)
+    browser.check_form_token(request, _token(request, services, handle), form.get("csrf"))
+    try:
+        person = await services.sign_in.verify(form)
+    except SignInRefusedError as error:
+        _log.info("sign-in refused", reason=error.reason)
+        return await _page(request, services, handle, pending, problem=error.reason, status=error.status)
+    session_id = await _new_session(request, services, person)
+    _log.info("signed in", subject=person.subject, client_id=pending.client_id)
+    location = f"{pages.base_path(request)}/oauth/consent?txn={handle}"
+    response = RedirectResponse(location, 303, headers={"Cache-Control": "no-store"})
+    browser.keep_session_cookie(response, services, session_id)
+    return response
+
+
+async def _new_session(request: Request, services: Services, person: Person) -> str:
+    # A new id at every sign-in: one that somebody planted in this browser is worth nothing.
+    before = await browser.session_of(request, services)
+    if before is not None:
+        await services.sessions.end(before.session_id)
+    session_id = generate.secret(generate.SESSION)
+    sealed = None
+    if person.credential is not None:
+        sealed = seal_session_credential(services.sealer, session_id, person.credential)
+    await services.sessions.save(UserSession(session_id, person.subject, person.username, sealed))
+    return session_id
+
+
+async def _page(
+    request: Request,
+    services: Services,
+    handle: str,
+    pending: PendingAuthorization,
+    *,
+    problem: str = "",
+    status: int = 200,
+) -> Response:
+    client = await services.clients.find(pending.client_id)
+    values = {
+        "base": pages.base_path(request),
+        "txn": handle,
+        "csrf": _token(request, services, handle),
+        "client_name": (client.name if client else "") or "An app",
+        "owner_mode": services.settings.val_town_api_token is not None,
+        "sandbox": "api.val.town" not in services.settings.val_town_api_url,
+        "api_url": services.settings.val_town_api_url,
+        "problem": problem,
+    }
+    return pages.render("sign_in.html", values, status=status)
+
+
+def _token(request: Request, services: Services, handle: str) -> str:
+    return browser.form_token(services, "sign-in", handle, browser.browser_cookie(request, services) or "")

@@ -1,0 +1,65 @@
+"""The authorization code grant (RFC 6749 section 4.1.3, RFC 7636 section 4.6)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from auth_server.domain import generate, pkce
+from auth_server.domain.approval import code_grant_id
+from auth_server.domain.resource import Resources
+from auth_server.domain.token_issuer import TokenIssuer
+from auth_server.grants.base import required
+from auth_server.models import Client
+from auth_server.store.base import ClientStore, CodeRedemption, GrantStore, Redemption
+from shared.logs import get_logger
+from shared.oauth.errors import InvalidGrant
+
+_log = get_logger("oauth:token")
+_REFUSED = "The authorization code is not valid: it is unknown, expired, used, or not for this request."
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationCodeGrant:
+    """Exchanges a code for the first tokens of its grant."""
+
+    grants: GrantStore
+    clients: ClientStore
+    issuer: TokenIssuer
+    resources: Resources
+    grant_type: str = "authorization_code"
+
+    async def exchange(self, form: Mapping[str, str], client: Client) -> str:
+        """Return the token response for a code.
+
+        Verify, prepare, claim, respond: tokens are made before the code is used up, and leave this process
+        only after the claim.
+
+        Raises:
+            InvalidRequest: a parameter is missing or malformed.
+            InvalidTarget: another resource than the approved one is asked for; the code stays good.
+            InvalidGrant: everything else. A valid replay has revoked the grant.
+        """
+        code = required(form, "code")
+        challenge = pkce.challenge_of(pkce.check_verifier(form.get("code_verifier")))
+        grant_id = code_grant_id(code)
+        grant = None if grant_id is None else await self.grants.find(grant_id)
+        if grant_id is None or grant is None:
+            raise InvalidGrant(_REFUSED)
+        self.resources.check_same(form.get("resource"), grant.resource)
+        refresh = self.issuer.refresh_token(grant_id, 1) if "refresh_token" in client.grant_types else None
+        response = self.issuer.respond(grant, grant.scopes, refresh)
+        outcome = await self.grants.redeem(
+            CodeRedemption(
+                grant_id=grant_id,
+                code_hash=generate.digest(code),
+                client_id=client.client_id,
+                redirect_uri=form.get("redirect_uri"),
+                code_challenge=challenge,
+                refresh_hash=None if refresh is None else refresh.token_hash,
+            )
+        )
+        if outcome is not Redemption.OK:
+            _log.info("code refused", reason=outcome.value, grant_id=grant_id, client_id=client.client_id)
+            raise InvalidGrant(_REFUSED)
+        await self.clients.keep_alive(client.client_id)
+        _log.info("tokens issued", grant_id=grant_id, client_id=client.client_id, scope=response.scope)
+        return response.to_json()

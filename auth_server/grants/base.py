@@ -1,0 +1,36 @@
+"""What a grant type is to the token endpoint."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from auth_server.models import Client
+from shared.oauth.errors import InvalidRequest
+
+
+class TokenGrant(Protocol):
+    """A grant type. The token endpoint has authenticated the client and checked that it may use it."""
+
+    @property
+    def grant_type(self) -> str:
+        """The value of `grant_type` that asks for it."""
+        ...
+
+    async def exchange(self, form: Mapping[str, str], client: Client) -> str:
+        """Return the JSON body of the token response (RFC 6749 section 5.1).
+
+        Raises:
+            OAuthError: the request is refused; nothing was issued.
+        """
+        ...
+
+
+def required(form: Mapping[str, str], name: str) -> str:
+    """Return a parameter that must be there.
+
+    Raises:
+        InvalidRequest: it is missing or empty.
+    """
+    value = form.get(name)
+    if not value:
+        raise InvalidRequest(f"The {name} parameter is missing.")
+    return value

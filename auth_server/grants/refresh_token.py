@@ -1,0 +1,99 @@
+"""The refresh token grant: rotation, grace, reuse detection (RFC 6749 section 6, RFC 9700 section 4.14)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from auth_server.domain.resource import Resources
+from auth_server.domain.token_issuer import RefreshToken, TokenIssuer
+from auth_server.grants.base import required
+from auth_server.models import Client, Grant
+from auth_server.store.base import ClientStore, GrantStore, RefreshRotation, Rotation
+from shared.logs import get_logger
+from shared.oauth.errors import InvalidGrant, InvalidScope
+from shared.oauth.scopes import expand, parse_scope
+from shared.policy import OFFLINE_ACCESS
+from shared.sealing import Sealer, UnsealError
+
+_log = get_logger("oauth:token")
+_REFUSED = "The refresh token is not valid: it is unknown, expired, used, or revoked."
+_PURPOSE = "refresh-response"
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshTokenGrant:
+    """Exchanges a refresh token for its successor and a new access token."""
+
+    grants: GrantStore
+    clients: ClientStore
+    issuer: TokenIssuer
+    resources: Resources
+    grant_type: str = "refresh_token"
+
+    async def exchange(self, form: Mapping[str, str], client: Client) -> str:
+        """Return the token response for a refresh token.
+
+        The response is sealed under the presented token before the rotation is recorded, so a client whose
+        answer got lost, or whose other process was faster, gets the same answer within the grace window.
+
+        Raises:
+            InvalidRequest: a parameter is missing or malformed.
+            InvalidScope: more is asked for than was granted; nothing was rotated.
+            InvalidTarget: another resource is asked for; nothing was rotated.
+            InvalidGrant: everything else. Reuse after the grace window has revoked the grant.
+        """
+        presented = self.issuer.read_refresh_token(required(form, "refresh_token"))
+        grant = await self.grants.find(presented.grant_id)
+        if grant is None or grant.client_id != client.client_id:
+            raise InvalidGrant(_REFUSED)
+        self.resources.check_same(form.get("resource"), grant.resource)
+        scopes = _requested_scopes(form.get("scope"), grant)
+        successor = self.issuer.refresh_token(grant.grant_id, presented.generation + 1)
+        body = self.issuer.respond(grant, scopes, successor).to_json()
+        outcome, sealed = await self.grants.rotate(
+            RefreshRotation(
+                grant_id=grant.grant_id,
+                client_id=client.client_id,
+                generation=presented.generation,
+                presented_hash=presented.token_hash,
+                successor_hash=successor.token_hash,
+                sealed_response=_seal(presented, body),
+            )
+        )
+        if outcome is Rotation.REPLAYED and sealed is not None:
+            _log.info("refresh repeated", grant_id=grant.grant_id, client_id=client.client_id)
+            return _unseal(presented, sealed)
+        if outcome is not Rotation.OK:
+            _log.warning(
+                "refresh refused", reason=outcome.value, grant_id=grant.grant_id, client_id=client.client_id
+            )
+            raise InvalidGrant(_REFUSED)
+        await self.clients.keep_alive(client.client_id)
+        _log.info("tokens refreshed", grant_id=grant.grant_id, client_id=client.client_id)
+        return body
+
+
+def _requested_scopes(scope: str | None, grant: Grant) -> tuple[str, ...]:
+    if scope is None:
+        return grant.scopes
+    requested = parse_scope(scope)
+    beyond = expand(requested) - expand(grant.scopes)
+    # offline_access opens no tool, and many clients repeat it on every request.
+    if beyond:
+        raise InvalidScope("The scope goes beyond what was granted.")
+    return tuple(name for name in requested if name != OFFLINE_ACCESS or name in grant.scopes)
+
+
+def _seal(presented: RefreshToken, body: str) -> str:
+    return _sealer(presented).seal(body.encode(), purpose=_PURPOSE, owner=(presented.grant_id,))
+
+
+def _unseal(presented: RefreshToken, sealed: str) -> str:
+    try:
+        return _sealer(presented).unseal(sealed, purpose=_PURPOSE, owner=(presented.grant_id,)).decode()
+    except UnsealError:
+        raise InvalidGrant(_REFUSED) from None
+
+
+def _sealer(presented: RefreshToken) -> Sealer:
+    # Under the presented token itself: what the store holds opens for nobody who has not got it.
+    return Sealer(Sealer.key_from(presented.value))

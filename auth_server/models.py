@@ -1,0 +1,73 @@
+"""The records: what the authorization server keeps. No I/O here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A registered client (RFC 7591). `metadata` is what was registered, as it is echoed to the client."""
+
+    client_id: str
+    secret_hash: str | None
+    redirect_uris: tuple[str, ...]
+    grant_types: tuple[str, ...]
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the client has no secret to prove itself with."""
+        return self.secret_hash is None
+
+    @property
+    def name(self) -> str:
+        """The name the client gave itself: unverified text."""
+        return str(self.metadata.get("client_name") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAuthorization:
+    """A validated request that waits for sign-in and consent, bound to one browser.
+
+    `browser` is the hash of that browser's cookie. Times are seconds since the epoch.
+    """
+
+    client_id: str
+    redirect_uri: str
+    state: str | None
+    code_challenge: str
+    scopes: tuple[str, ...]
+    resource: str
+    browser: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserSession:
+    """A person signed in with this browser. The sealed credential opens for this session alone."""
+
+    session_id: str
+    subject: str
+    username: str
+    sealed_credential: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One approval by one person, and the tip of its refresh token family."""
+
+    grant_id: str
+    client_id: str
+    subject: str
+    username: str
+    scopes: tuple[str, ...]
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationCode:
+    """The hash of a code and what it is bound to (RFC 6749 section 4.1.3, RFC 7636 section 4.6)."""
+
+    code_hash: str
+    client_id: str
+    redirect_uri: str
+    code_challenge: str

@@ -1,0 +1,46 @@
+"""Everything an endpoint may use, in one typed object."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from auth_server.domain.approval import Approval
+from auth_server.domain.redirect_uri import RedirectPolicy
+from auth_server.domain.resource import Resources
+from auth_server.domain.signing_keys import Keyring
+from auth_server.domain.token_issuer import TokenIssuer
+from auth_server.grants.base import TokenGrant
+from auth_server.settings import AuthSettings
+from auth_server.sign_in.base import SignIn
+from auth_server.store.base import ClientStore, GrantStore, PendingAuthorizationStore, SessionStore
+from shared.clock import Clock
+from shared.sealing import Sealer
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Built once, in `app.create_app`."""
+
+    settings: AuthSettings
+    clock: Clock
+    sealer: Sealer
+    keyring: Keyring
+    clients: ClientStore
+    pending: PendingAuthorizationStore
+    sessions: SessionStore
+    grants: GrantStore
+    token_grants: Mapping[str, TokenGrant]
+    issuer: TokenIssuer
+    resources: Resources
+    redirect_policy: RedirectPolicy
+    approval: Approval
+    sign_in: SignIn
+
+
+def _services(request: Request) -> Services:
+    return cast(Services, request.app.state.services)
+
+
+ServicesDep = Annotated[Services, Depends(_services)]

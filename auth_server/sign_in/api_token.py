@@ -1,0 +1,85 @@
+"""Sign in by pasting a Val Town API token: whoever has it is asked for by `GET /v1/me`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httpx
+
+from auth_server.sign_in.base import Person, SignInRefusedError
+from shared.logs import get_logger
+from shared.oauth.errors import TemporarilyUnavailable
+from shared.valtown.client import ValTownClient
+from shared.valtown.errors import Forbidden, Unauthorized, ValTownError
+from shared.valtown.models import User
+
+_log = get_logger("oauth:sign-in")
+_MAX_LENGTH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class ApiTokenSignIn:
+    """Anybody with a Val Town account; only `allowed_users` (lower-case names) when there are any."""
+
+    http: httpx.AsyncClient
+    api_url: str
+    allowed_users: frozenset[str]
+
+    async def verify(self, form: Mapping[str, str]) -> Person:
+        """Return the owner of the posted `api_token`; the token becomes the credential of what they approve.
+
+        Raises:
+            SignInRefusedError: no token, one that Val Town refuses, or one of somebody not allowed.
+            TemporarilyUnavailable: Val Town did not answer.
+        """
+        token = posted_token(form)
+        user = await account_of(self.http, self.api_url, token)
+        if self.allowed_users and user.username.lower() not in self.allowed_users:
+            raise SignInRefusedError("This server is not open to your Val Town account.", status=403)
+        return Person(subject=user.id, username=user.username, credential=token)
+
+
+def posted_token(form: Mapping[str, str]) -> str:
+    """Return the posted API token.
+
+    Raises:
+        SignInRefusedError: there is none, or nothing that could be sent in a header.
+    """
+    token = form.get("api_token", "").strip()
+    if not token:
+        raise SignInRefusedError("Paste a Val Town API token to sign in.")
+    if len(token) > _MAX_LENGTH or not token.isascii() or not token.isprintable() or " " in token:
+        raise SignInRefusedError("This does not look like a Val Town API token. Copy it again, as a whole.")
+    return token
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A Val Town account with a user name."""
+
+    id: str
+    username: str
+
+
+async def account_of(http: httpx.AsyncClient, api_url: str, token: str) -> Account:
+    """Return the account a Val Town API token belongs to.
+
+    Raises:
+        SignInRefusedError: Val Town refuses the token, or it may not read the account.
+        TemporarilyUnavailable: Val Town did not answer.
+    """
+    try:
+        user: User = await ValTownClient(http, api_url, token).me()
+    except Unauthorized:
+        raise SignInRefusedError(
+            "Val Town did not accept this token. It may be mistyped, expired or deleted."
+        ) from None
+    except Forbidden:
+        raise SignInRefusedError(
+            "Val Town accepted this token, but it may not read your profile. Give it user read access."
+        ) from None
+    except ValTownError as error:
+        _log.warning("val town did not answer", status=error.status)
+        raise TemporarilyUnavailable("Val Town did not answer.", retry_after=5) from None
+    if not user.id or not user.username:
+        raise SignInRefusedError("This token belongs to no person: its account has no user name.")
+    return Account(user.id, user.username)

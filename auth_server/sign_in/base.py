@@ -1,0 +1,37 @@
+"""What a way to sign in is to the sign-in endpoint."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who proved to own a Val Town account. `credential` is kept sealed; None: nothing to keep."""
+
+    subject: str
+    username: str
+    credential: str | None
+
+
+class SignInRefusedError(Exception):
+    """The person could not be signed in; `reason` is a sentence for them."""
+
+    def __init__(self, reason: str, *, status: int = 400) -> None:
+        """Take the sentence and the HTTP status of the page that shows it."""
+        self.reason = reason
+        self.status = status
+        super().__init__(reason)
+
+
+class SignIn(Protocol):
+    """A way to sign in."""
+
+    async def verify(self, form: Mapping[str, str]) -> Person:
+        """Return who posted the form.
+
+        Raises:
+            SignInRefusedError: nobody that may sign in.
+            TemporarilyUnavailable: Val Town cannot tell just now.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""What is kept: the contract in `base`, one implementation per folder."""

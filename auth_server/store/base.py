@@ -1,0 +1,177 @@
+"""The storage contract: one small Protocol per record, with the atomicity each method promises.
+
+Every method may raise `StoreError`: then nothing is known about the outcome, and the caller answers 503.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from auth_server.domain.signing_keys import SigningKey
+from auth_server.models import AuthorizationCode, Client, Grant, PendingAuthorization, UserSession
+
+CODE_SECONDS = 60
+"""Life of an authorization code; RFC 9700 and FAPI 2.0 want no more."""
+
+PENDING_SECONDS = 600
+"""How long a person has to sign in and decide."""
+
+SESSION_SECONDS = 3600
+"""How long a person stays signed in with a browser."""
+
+
+class Redemption(StrEnum):
+    """What became of a code that was presented."""
+
+    OK = "ok"
+    UNKNOWN = "unknown"
+    WRONG_CLIENT = "wrong_client"
+    WRONG_REDIRECT_URI = "wrong_redirect_uri"
+    WRONG_VERIFIER = "wrong_verifier"
+    REUSED = "reused"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class Rotation(StrEnum):
+    """What became of a refresh token that was presented."""
+
+    OK = "ok"
+    REPLAYED = "replayed"
+    """Within the grace window: the answer of the first use goes out again."""
+    UNKNOWN = "unknown"
+    WRONG_CLIENT = "wrong_client"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    REUSED = "reused"
+    AHEAD = "ahead"
+    """Of a generation the store has not seen: it lost a write."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRedemption:
+    """A code presented at the token endpoint. `redirect_uri` is None when the request did not send one."""
+
+    grant_id: str
+    code_hash: str
+    client_id: str
+    redirect_uri: str | None
+    code_challenge: str
+    refresh_hash: str | None
+    """Of the first refresh token; None when the client gets none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshRotation:
+    """A refresh token presented at the token endpoint, with the successor that is ready to take its place."""
+
+    grant_id: str
+    client_id: str
+    generation: int
+    presented_hash: str
+    successor_hash: str
+    sealed_response: str
+
+
+class ClientStore(Protocol):
+    """Registered clients."""
+
+    async def add(self, client: Client) -> None:
+        """Keep a new client."""
+        ...
+
+    async def find(self, client_id: str) -> Client | None:
+        """Return a client."""
+        ...
+
+    async def keep_alive(self, client_id: str) -> None:
+        """Put off the expiry of a client that is in use, beyond any grant it may hold."""
+        ...
+
+
+class PendingAuthorizationStore(Protocol):
+    """Requests that wait for a person."""
+
+    async def save(self, handle: str, pending: PendingAuthorization) -> None:
+        """Keep a request for ten minutes under a handle that only its browser knows."""
+        ...
+
+    async def find(self, handle: str, browser: str) -> PendingAuthorization | None:
+        """Return the request, if it is of this browser (the hash of its cookie) and not over."""
+        ...
+
+    async def take(self, handle: str, browser: str) -> PendingAuthorization | None:
+        """Return the request as `find` does and end it. Atomic: it is returned once."""
+        ...
+
+
+class SessionStore(Protocol):
+    """People signed in."""
+
+    async def save(self, session: UserSession) -> None:
+        """Keep a session for an hour."""
+        ...
+
+    async def find(self, session_id: str) -> UserSession | None:
+        """Return a session that is not over."""
+        ...
+
+    async def end(self, session_id: str) -> None:
+        """Forget a session."""
+        ...
+
+
+class GrantStore(Protocol):
+    """Grants with code, refresh token family and sealed credential: one unit, one transition at a time."""
+
+    async def create(self, grant: Grant, code: AuthorizationCode, sealed_credential: str) -> None:
+        """Keep a pending grant with its code and credential, all or nothing, until the code expires."""
+        ...
+
+    async def find(self, grant_id: str) -> Grant | None:
+        """Return a grant that is pending or active."""
+        ...
+
+    async def redeem(self, redemption: CodeRedemption) -> Redemption:
+        """Check a code against everything it is bound to and use it up. Atomic: OK at most once.
+
+        A replay that is right in every other respect revokes the grant (RFC 6749 section 4.1.2); a wrong one
+        changes nothing.
+        """
+        ...
+
+    async def rotate(self, rotation: RefreshRotation) -> tuple[Rotation, str | None]:
+        """Replace the current refresh token by its successor. Atomic: one live tip at any time.
+
+        The previous token gets REPLAYED and the sealed response of its first use within the grace window;
+        after it, REUSED, and the grant is revoked (RFC 9700 section 4.14.2).
+        """
+        ...
+
+    async def revoke(self, grant_id: str, *, reason: str) -> bool:
+        """End a grant and everything issued from it, and tell every mcp_server; return if it was alive."""
+        ...
+
+    async def revoke_access_token(self, grant_id: str, token_id: str) -> None:
+        """End one access token, and tell every mcp_server; the grant lives on."""
+        ...
+
+
+class KeyringStore(Protocol):
+    """Signing keys, their private halves sealed."""
+
+    async def load(self) -> tuple[SigningKey, ...]:
+        """Return every key that is published."""
+        ...
+
+    async def activate(self, key: SigningKey, *, replace: bool) -> None:
+        """Make a key the active one; the one before is retired but stays published. Atomic.
+
+        With `replace` false, an active key that is there already stays: of several processes that start at
+        once, one wins.
+        """
+        ...
+
+    async def check_encryption_key(self) -> bool:
+        """Return whether the store was sealed with this process's key; claims an empty store."""
+        ...

@@ -1,0 +1,185 @@
+"""Grants: `vt:{<grant id>}:grant`, `:code`, `:successor`, `:credential`, deny keys; all in one hash slot."""
+
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from auth_server.models import AuthorizationCode, Grant
+from auth_server.store.base import CODE_SECONDS, CodeRedemption, Redemption, RefreshRotation, Rotation
+from shared.clock import Clock
+from shared.credentials import credential_key
+from shared.oauth.access_token import LEEWAY
+from shared.redis.client import read_hash
+from shared.redis.scripts import load_script
+from shared.revocation import CHANNEL, deny_key
+
+TOMBSTONE_LIFETIME = 86_400
+"""Seconds for which a used code and a revoked grant are remembered as such."""
+
+MAX_LISTED = 1000
+"""Newest grants that are listed for one person."""
+
+_PACKAGE = "auth_server.store.redis.lua"
+
+
+@dataclass(frozen=True, slots=True)
+class GrantLifetimes:
+    """How long things live, in seconds."""
+
+    access_token: int
+    refresh_token: int
+    grant: int
+    refresh_grace: int
+
+    @property
+    def deny(self) -> int:
+        """How long a revocation must be remembered: beyond any access token, clock skew included."""
+        return self.access_token + 2 * LEEWAY
+
+
+class RedisGrantStore:
+    """Implements `GrantStore`."""
+
+    def __init__(self, redis: Redis, clock: Clock, lifetimes: GrantLifetimes) -> None:
+        """Take the store's client, the clock and the lifetimes."""
+        self._redis = redis
+        self._clock = clock
+        self._lifetimes = lifetimes
+        self._create = load_script(redis, _PACKAGE, "create_grant", prelude="transitions")
+        self._redeem = load_script(redis, _PACKAGE, "redeem_authorization_code", prelude="transitions")
+        self._rotate = load_script(redis, _PACKAGE, "rotate_refresh_token", prelude="transitions")
+        self._revoke = load_script(redis, _PACKAGE, "revoke_grant", prelude="transitions")
+        self._revoke_token = load_script(redis, _PACKAGE, "revoke_access_token", prelude="transitions")
+
+    async def create(self, grant: Grant, code: AuthorizationCode, sealed_credential: str) -> None:
+        """Keep a pending grant with its code and credential, all or nothing."""
+        keys = _Keys(grant.grant_id)
+        created = await self._create(
+            keys=[keys.grant, keys.code, keys.credential],
+            args=[
+                self._offset(),
+                CODE_SECONDS * 1000,
+                self._lifetimes.grant * 1000,
+                sealed_credential,
+                grant.client_id,
+                grant.subject,
+                grant.username,
+                " ".join(grant.scopes),
+                grant.resource,
+                code.code_hash,
+                code.redirect_uri,
+                code.code_challenge,
+            ],
+        )
+        if not created:
+            raise RuntimeError("a grant id was made twice")
+        await self._list_for_user(grant)
+
+    async def find(self, grant_id: str) -> Grant | None:
+        """Return a grant that is pending or active."""
+        record = await read_hash(self._redis, _Keys(grant_id).grant)
+        if not record or record.get("status") not in ("pending", "active"):
+            return None
+        return Grant(
+            grant_id=grant_id,
+            client_id=record["client"],
+            subject=record["subject"],
+            username=record["username"],
+            scopes=tuple(record["scope"].split()),
+            resource=record["resource"],
+        )
+
+    async def redeem(self, redemption: CodeRedemption) -> Redemption:
+        """Check a code against everything it is bound to and use it up, in one script."""
+        keys = _Keys(redemption.grant_id)
+        outcome = await self._redeem(
+            keys=[keys.grant, keys.code, keys.credential, keys.deny, keys.successor],
+            args=[
+                self._offset(),
+                redemption.grant_id,
+                redemption.code_hash,
+                redemption.client_id,
+                "0" if redemption.redirect_uri is None else "1",
+                redemption.redirect_uri or "",
+                redemption.code_challenge,
+                redemption.refresh_hash or "",
+                self._lifetimes.refresh_token * 1000,
+                self._access_life(),
+                self._lifetimes.deny,
+                CHANNEL,
+                TOMBSTONE_LIFETIME * 1000,
+            ],
+        )
+        return Redemption(outcome)
+
+    async def rotate(self, rotation: RefreshRotation) -> tuple[Rotation, str | None]:
+        """Replace the current refresh token by its successor, in one script."""
+        keys = _Keys(rotation.grant_id)
+        outcome, response = await self._rotate(
+            keys=[keys.grant, keys.successor, keys.credential, keys.deny, keys.code],
+            args=[
+                self._offset(),
+                rotation.grant_id,
+                rotation.client_id,
+                rotation.generation,
+                rotation.presented_hash,
+                rotation.successor_hash,
+                rotation.sealed_response,
+                self._lifetimes.refresh_grace * 1000,
+                self._lifetimes.refresh_token * 1000,
+                self._access_life(),
+                self._lifetimes.deny,
+                CHANNEL,
+                TOMBSTONE_LIFETIME * 1000,
+            ],
+        )
+        return Rotation(outcome), response or None
+
+    async def revoke(self, grant_id: str, *, reason: str) -> bool:
+        """End a grant and everything issued from it, and tell every mcp_server."""
+        keys = _Keys(grant_id)
+        alive = await self._revoke(
+            keys=[keys.grant, keys.code, keys.successor, keys.credential, keys.deny],
+            args=[
+                self._offset(),
+                grant_id,
+                reason,
+                self._lifetimes.deny,
+                CHANNEL,
+                TOMBSTONE_LIFETIME * 1000,
+            ],
+        )
+        return bool(alive)
+
+    async def revoke_access_token(self, grant_id: str, token_id: str) -> None:
+        """End one access token, and tell every mcp_server."""
+        await self._revoke_token(
+            keys=[deny_key(grant_id, token_id)],
+            args=[f"{grant_id}:{token_id}", self._lifetimes.deny, CHANNEL],
+        )
+
+    async def _list_for_user(self, grant: Grant) -> None:
+        # For people's own lists, never for decisions: it lives in another hash slot, so it comes second.
+        key = f"vt:user:{grant.subject}:grants"
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.zadd(key, {grant.grant_id: int(self._clock.now())})
+            pipeline.zremrangebyrank(key, 0, -MAX_LISTED - 1)
+            pipeline.expire(key, self._lifetimes.grant)
+            await pipeline.execute()
+
+    def _offset(self) -> int:
+        return int(self._clock.offset * 1000)
+
+    def _access_life(self) -> int:
+        return (self._lifetimes.access_token + LEEWAY) * 1000
+
+
+class _Keys:
+    """The keys of one grant."""
+
+    def __init__(self, grant_id: str) -> None:
+        self.grant = f"vt:{{{grant_id}}}:grant"
+        self.code = f"vt:{{{grant_id}}}:code"
+        self.successor = f"vt:{{{grant_id}}}:successor"
+        self.credential = credential_key(grant_id)
+        self.deny = deny_key(grant_id)

@@ -1,0 +1,21 @@
+"""Who is calling, and how far the token reaches."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The caller of one request, known only after everything about the credential was checked.
+
+    `scopes` holds the fine scopes that `granted`, the names in the token, add up to. A caller with the
+    `X-Val-Town-Token` header (`legacy`) has no client, grant or expiry.
+    """
+
+    subject: str
+    client_id: str | None
+    grant_id: str | None
+    granted: tuple[str, ...]
+    scopes: frozenset[str]
+    expires_at: int | None
+    token_id: str | None
+    legacy: bool = False

@@ -1,0 +1,214 @@
+"""An access token becomes a Principal, or nothing does (RFC 9068 section 4; RFC 8725)."""
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final
+
+from joserfc import jws
+from joserfc.errors import JoseError
+
+from mcp_server.auth.jwks import Jwks, VerificationKey
+from mcp_server.auth.principal import Principal
+from shared import strict_json
+from shared.clock import Clock
+from shared.logs import get_logger
+from shared.oauth.access_token import GRANT_ID_CLAIM, LEEWAY, MAX_LIFETIME, SIGNING_ALGORITHMS, TYP
+from shared.oauth.errors import InvalidToken
+from shared.oauth.scopes import expand, in_order
+from shared.policy import RESOURCE_SCOPES
+from shared.revocation import RevocationList
+from shared.sealing import from_base64url
+
+MAX_TOKEN_LENGTH: Final = 8192
+MAX_KID_LENGTH: Final = 128
+MAX_NAME_LENGTH: Final = 2048
+"""Characters of `sub`, `client_id` (which may be a URL), `jti` and `gid`."""
+
+KEPT_TOKENS: Final = 4096
+
+_COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+_KID: Final = re.compile(rf"[\x21-\x7e]{{1,{MAX_KID_LENGTH}}}")
+_HEADER_MEMBERS: Final = frozenset({"alg", "typ", "kid"})
+_TYPES: Final = frozenset({TYP, f"application/{TYP}"})
+_KNOWN_SCOPES: Final = frozenset(RESOURCE_SCOPES)
+
+_log = get_logger("mcp:guard")
+
+
+class RevocationUnknownError(Exception):
+    """This replica cannot prove that its list of revocations is complete, so it can accept nobody."""
+
+
+class TokenVerifier:
+    """Checks everything about an access token; what comes out is a whole Principal."""
+
+    def __init__(
+        self, jwks: Jwks, revocations: RevocationList, clock: Clock, *, issuer: str, resource: str
+    ) -> None:
+        """Take the keys, the revocations, the clock, and the two names a token must carry exactly."""
+        self._jwks = jwks
+        self._revocations = revocations
+        self._clock = clock
+        self._issuer = issuer
+        self._resource = resource
+        self._verified: dict[bytes, Principal] = {}
+        self._generation = jwks.generation
+
+    async def verify(self, unverified_token: str) -> Principal:
+        """Return whom an access token speaks for.
+
+        Raises:
+            InvalidToken: it is malformed, forged, expired, revoked, or for somebody else.
+            KeysUnavailableError: the issuer's keys are needed and cannot be had.
+            RevocationUnknownError: whether it was revoked cannot be told.
+        """
+        digest = sha256(unverified_token.encode()).digest()
+        principal = self._recall(digest)
+        if principal is None:
+            principal = await self._verify(unverified_token)
+            self._remember(digest, principal)
+        self._check_revocation(principal)
+        return principal
+
+    def _recall(self, digest: bytes) -> Principal | None:
+        if not self._jwks.is_usable():
+            return None
+        if self._generation != self._jwks.generation:
+            self._generation = self._jwks.generation
+            self._verified.clear()
+        principal = self._verified.get(digest)
+        if principal is not None and (principal.expires_at or 0) <= self._clock.now():
+            del self._verified[digest]
+            return None
+        return principal
+
+    def _remember(self, digest: bytes, principal: Principal) -> None:
+        if (principal.expires_at or 0) <= self._clock.now():
+            return
+        if len(self._verified) >= KEPT_TOKENS:
+            del self._verified[next(iter(self._verified))]
+        self._verified[digest] = principal
+
+    async def _verify(self, unverified_token: str) -> Principal:
+        header, payload = _take_apart(unverified_token)
+        key = await self._jwks.find(_check_header(header))
+        if key is None:
+            raise _invalid("it names a key the issuer does not have")
+        _check_signature(unverified_token, header, key)
+        # From here on the issuer stands for what the payload says.
+        claims = _read_object(payload, "payload")
+        self._check_parties(claims)
+        self._check_times(claims)
+        return _principal(claims)
+
+    def _check_parties(self, claims: Mapping[str, object]) -> None:
+        if claims.get("iss") != self._issuer:
+            raise _invalid("it is from another issuer")
+        # A list that also names somebody else would let that somebody replay the token here.
+        if claims.get("aud") not in (self._resource, [self._resource]):
+            raise _invalid("it is for another resource")
+
+    def _check_times(self, claims: Mapping[str, object]) -> None:
+        now = self._clock.now()
+        expires, issued = _seconds(claims, "exp"), _seconds(claims, "iat")
+        if expires <= now - LEEWAY:
+            raise InvalidToken("The access token expired.")
+        if not 0 < expires - issued <= MAX_LIFETIME:
+            raise _invalid("it claims a lifetime no token has")
+        starts = _seconds(claims, "nbf") if "nbf" in claims else issued
+        if max(issued, starts) > now + LEEWAY:
+            raise _invalid("it is not valid yet")
+
+    def _check_revocation(self, principal: Principal) -> None:
+        if not self._revocations.is_fresh():
+            raise RevocationUnknownError
+        if self._revocations.is_revoked(principal.grant_id or "", principal.token_id or ""):
+            raise InvalidToken("The access token was revoked.")
+
+
+def _take_apart(unverified_token: str) -> tuple[Mapping[str, object], bytes]:
+    if len(unverified_token) > MAX_TOKEN_LENGTH:
+        raise _invalid("it is too long")
+    match = _COMPACT.fullmatch(unverified_token)
+    if match is None:
+        raise _invalid("it is no compact JWS")
+    header, payload, _signature = (_decode(segment) for segment in match.groups())
+    return _read_object(header, "header"), payload
+
+
+def _decode(segment: str) -> bytes:
+    try:
+        return from_base64url(segment)
+    except ValueError:
+        raise _invalid("a segment is not canonical base64url") from None
+
+
+def _read_object(data: bytes, name: str) -> Mapping[str, object]:
+    try:
+        return strict_json.load_object(data)
+    except strict_json.InvalidJsonError as error:
+        raise _invalid(f"of its {name}: {error}") from None
+
+
+def _check_header(header: Mapping[str, object]) -> str:
+    # An allow-list: crit, jwk, jku, x5u, x5c, b64, zip and what is yet to come ask verifiers to do things.
+    if not header.keys() <= _HEADER_MEMBERS:
+        raise _invalid("its header has a member that is not allowed")
+    typ, kid = header.get("typ"), header.get("kid")
+    if not isinstance(typ, str) or typ.lower() not in _TYPES:
+        raise _invalid("its typ is not at+jwt")
+    if header.get("alg") not in SIGNING_ALGORITHMS:
+        raise _invalid("its algorithm is not allowed")
+    if not isinstance(kid, str) or not _KID.fullmatch(kid):
+        raise _invalid("it does not name a key")
+    return kid
+
+
+def _check_signature(token: str, header: Mapping[str, object], key: VerificationKey) -> None:
+    if header["alg"] != key.algorithm:
+        raise _invalid("its algorithm is not that of its key")
+    try:
+        jws.deserialize_compact(token, key.key, algorithms=[key.algorithm])
+    except (JoseError, ValueError):
+        raise _invalid("its signature is wrong") from None
+
+
+def _principal(claims: Mapping[str, object]) -> Principal:
+    granted = in_order(name for name in _text(claims, "scope").split(" ") if name in _KNOWN_SCOPES)
+    return Principal(
+        subject=_name(claims, "sub"),
+        client_id=_name(claims, "client_id"),
+        grant_id=_name(claims, GRANT_ID_CLAIM),
+        granted=granted,
+        scopes=expand(granted),
+        expires_at=_seconds(claims, "exp"),
+        token_id=_name(claims, "jti"),
+    )
+
+
+def _seconds(claims: Mapping[str, object], name: str) -> int:
+    value = claims.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _invalid(f"{name} is no whole number of seconds")
+    return value
+
+
+def _name(claims: Mapping[str, object], name: str) -> str:
+    value = _text(claims, name)
+    if not 0 < len(value) <= MAX_NAME_LENGTH:
+        raise _invalid(f"{name} is empty or too long")
+    return value
+
+
+def _text(claims: Mapping[str, object], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str):
+        raise _invalid(f"{name} is no string")
+    return value
+
+
+def _invalid(reason: str) -> InvalidToken:
+    # The reason is for operators: telling a caller which check failed tells a forger what to change.
+    _log.debug("token refused", reason=reason)
+    return InvalidToken("The access token is not valid here.")

@@ -1,0 +1,121 @@
+"""The credential of a request becomes whoever calls (RFC 6750 section 2; OAuth 2.1 section 5.1)."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+from urllib.parse import parse_qsl
+
+from prometheus_client import Counter
+from starlette.types import Scope
+
+from mcp_server.auth.principal import Principal
+from mcp_server.auth.verifier import TokenVerifier
+from shared.logs import get_logger
+from shared.oauth.errors import InvalidRequest
+from shared.policy import SCOPES, UMBRELLAS
+
+LEGACY_HEADER: Final = "X-Val-Town-Token"
+
+LEGACY_REQUESTS: Final = Counter(
+    "mcp_legacy_token_requests_total", "Requests with X-Val-Town-Token: zero when the migration is done."
+)
+
+# RFC 6750 section 2.1: b64token.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_LEGACY_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,1024}")
+_EVERYTHING: Final = (*UMBRELLAS, *(scope.name for scope in SCOPES.values() if scope.by_name_only))
+
+_log = get_logger("mcp:guard")
+
+
+class NoCredentialsError(Exception):
+    """The request has no credential that counts here; `reason` is for the person who wonders why."""
+
+    def __init__(self, reason: str) -> None:
+        """Take a sentence."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls; with the legacy header also the Val Town token it brought, good for this one request."""
+
+    principal: Principal
+    val_town_token: str | None = None
+
+
+class Guard:
+    """Reads the credential of a request and has it checked."""
+
+    def __init__(self, verifier: TokenVerifier | None, *, legacy: bool) -> None:
+        """Take what checks access tokens (None: OAuth is off) and whether X-Val-Town-Token counts."""
+        self._verifier = verifier
+        self._legacy = legacy
+
+    async def authenticate(self, scope: Scope) -> Caller:
+        """Return who sends a request.
+
+        Raises:
+            NoCredentialsError: nothing that counts was sent; a token in the query does not.
+            InvalidRequest: more than one credential, or one that breaks the grammar.
+            InvalidToken, KeysUnavailableError, RevocationUnknownError: as `TokenVerifier.verify`.
+        """
+        authorization = _values(scope, b"authorization")
+        legacy = [value for value in _values(scope, LEGACY_HEADER.lower().encode()) if value]
+        _check_single(authorization, legacy, scope)
+        if legacy and self._legacy:
+            return _legacy_caller(legacy[0])
+        if legacy and not authorization:
+            raise NoCredentialsError(f"{LEGACY_HEADER} is switched off here; sign in with OAuth.")
+        if self._verifier is None:
+            raise NoCredentialsError(f"OAuth is not enabled here; send {LEGACY_HEADER}.")
+        return Caller(await self._verifier.verify(_bearer_token(authorization)))
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+    return [value.decode("latin-1").strip() for key, value in headers if key == name]
+
+
+def _check_single(authorization: list[str], legacy: list[str], scope: Scope) -> None:
+    # Never "whichever works": the caller would not know in whose name it acts.
+    if authorization and legacy:
+        raise InvalidRequest(f"Send Authorization or {LEGACY_HEADER}, not both.")
+    if len(authorization) > 1 or len(legacy) > 1:
+        raise InvalidRequest("Send one credential, once.")
+    if authorization and b"access_token" in scope["query_string"]:
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+        if any(name == "access_token" for name, _ in query):
+            raise InvalidRequest("Send the access token in the Authorization header alone.")
+
+
+def _bearer_token(authorization: list[str]) -> str:
+    scheme, _, credentials = (authorization[0] if authorization else "").partition(" ")
+    if scheme.lower() != "bearer" or not credentials:
+        raise NoCredentialsError("Send an access token: Authorization: Bearer …")
+    token = credentials.strip(" ")
+    if not _TOKEN.fullmatch(token):
+        raise InvalidRequest("The Authorization header is malformed.")
+    return token
+
+
+def _legacy_caller(token: str) -> Caller:
+    if not _LEGACY_TOKEN.fullmatch(token):
+        raise InvalidRequest(f"{LEGACY_HEADER} is malformed.")
+    LEGACY_REQUESTS.inc()
+    _log.debug("legacy header used")
+    principal = Principal(
+        # No look-up of the account: a name that is stable for one token is all that logs need.
+        subject=f"x-val-town-token:{sha256(token.encode()).hexdigest()[:16]}",
+        client_id=None,
+        grant_id=None,
+        granted=_EVERYTHING,
+        scopes=frozenset(SCOPES),
+        expires_at=None,
+        token_id=None,
+        legacy=True,
+    )
+    return Caller(principal, token)

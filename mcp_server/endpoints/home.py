@@ -1,0 +1,75 @@
+"""GET /: what this is and how to connect, for people and for programs."""
+
+import json
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from mcp_server.endpoints.metadata import resource_metadata_url
+from mcp_server.protocol.versions import SUPPORTED
+from mcp_server.settings import McpSettings
+
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+_STYLE = Path(__file__).parent / "templates" / "home.css"
+
+
+def home_router(settings: McpSettings) -> APIRouter:
+    """Return the page, its JSON twin and its style sheet; both say the same."""
+    router = APIRouter(include_in_schema=False)
+    description = _describe(settings)
+    templates = Environment(
+        loader=FileSystemLoader(_STYLE.parent), autoescape=True, undefined=StrictUndefined
+    )
+    page = templates.get_template("home.html").render(description)
+    style = _STYLE.read_text(encoding="utf-8")
+
+    @router.get("/")
+    async def home(request: Request) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(page, headers={"Content-Security-Policy": _PAGE_POLICY, "Vary": "Accept"})
+        return JSONResponse(description, headers={"Vary": "Accept"})
+
+    @router.get("/home.css")
+    async def home_css() -> Response:
+        return Response(style, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+
+    return router
+
+
+def _describe(settings: McpSettings) -> dict[str, object]:
+    url = settings.mcp_resource_url
+    description: dict[str, object] = {
+        "name": "Val Town MCP server",
+        "description": "Your Val Town account as tools for MCP clients.",
+        "mcp_endpoint": url,
+        "protocol_versions": list(SUPPORTED),
+        "oauth_enabled": settings.oauth_enabled,
+        "connect": _connect(url, _credential_header(settings)),
+    }
+    if settings.oauth_enabled:
+        description["resource_metadata"] = resource_metadata_url(settings)
+        description["authorization_server"] = settings.oauth_issuer_url
+    return description
+
+
+def _credential_header(settings: McpSettings) -> str:
+    return (
+        "Authorization: Bearer ACCESS_TOKEN" if settings.oauth_enabled else "X-Val-Town-Token: YOUR_API_TOKEN"
+    )
+
+
+def _connect(url: str, credential_header: str) -> dict[str, str]:
+    server = {"name": "val-town", "type": "http", "url": url}
+    return {
+        "claude_code": f"claude mcp add --transport http val-town {url}",
+        "vs_code": f"code --add-mcp '{json.dumps(server)}'",
+        "cursor": json.dumps({"mcpServers": {"val-town": {"url": url}}}, indent=2),
+        "curl": (
+            f"curl -X POST {url} -H '{credential_header}' -H 'Content-Type: application/json' "
+            """-d '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}'"""
+        ),
+    }

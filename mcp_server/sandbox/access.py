@@ -1,0 +1,44 @@
+"""Who is calling, and may they: `Authorization: Bearer` (securitySchemes of Val Town's OpenAPI)."""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from mcp_server.sandbox.accounts import TOKENS, Access, Account, Permission
+from mcp_server.sandbox.errors import ForbiddenError, UnauthorizedError
+
+
+async def authenticate(request: Request) -> Access:
+    """Return what the request's token opens.
+
+    Every endpoint wants a token, also those the real API answers without one: nothing here depends on that.
+
+    Raises:
+        UnauthorizedError: no token, or an unknown one.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    access = TOKENS.get(token.strip())
+    if scheme.lower() != "bearer" or access is None:
+        raise UnauthorizedError
+    return access
+
+
+def requires(permission: Permission) -> Callable[[Access], Coroutine[Any, Any, Account]]:
+    """Return a dependency that yields the caller's account when the token carries `permission`.
+
+    Raises:
+        ForbiddenError: from the dependency, with Val Town's words (val-town/vt issue 60).
+    """
+
+    async def permitted(access: Annotated[Access, Depends(authenticate)]) -> Account:
+        if permission not in access.permissions:
+            raise ForbiddenError("Token does not have the required permissions.")
+        return access.account
+
+    return permitted
+
+
+UserReader = Annotated[Account, Depends(requires("user:read"))]
+ValReader = Annotated[Account, Depends(requires("val:read"))]
+ValWriter = Annotated[Account, Depends(requires("val:write"))]

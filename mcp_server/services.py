@@ -1,0 +1,38 @@
+"""What endpoints may use: one typed door, opened in `app.create_app`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import httpx
+from fastapi import Depends, Request
+
+from mcp_server.auth.issuer import IssuerMetadata
+from mcp_server.auth.val_town_tokens import ValTownTokens
+from mcp_server.endpoints.bearer import Guard
+from mcp_server.endpoints.errors import Refusals
+from mcp_server.endpoints.rebinding import AddressGuard
+from mcp_server.protocol.dispatcher import Dispatcher
+from mcp_server.settings import McpSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that is built once for a process."""
+
+    settings: McpSettings
+    http: httpx.AsyncClient
+    addresses: AddressGuard
+    guard: Guard
+    refusals: Refusals
+    dispatcher: Dispatcher
+    issuer_metadata: IssuerMetadata
+    val_town_tokens: ValTownTokens | None
+    """None when OAuth is off: there are no grants then."""
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(_services)]

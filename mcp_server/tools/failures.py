@@ -1,0 +1,118 @@
+"""Any refusal as text a language model can act on: what happened, what is probably missing, what to do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from shared.valtown.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    ValTownError,
+)
+
+
+class ToolError(Exception):
+    """A tool cannot do what was asked; `hint` says what to do instead."""
+
+    def __init__(self, message: str, *, hint: str = "", upstream: ValTownError | None = None) -> None:
+        """Take a sentence, advice, and Val Town's own refusal when that was the cause."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.upstream = upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the advice depends on: the tool's scope, whether it only reads, whether the header was used."""
+
+    scope: str | None
+    read_only: bool
+    legacy: bool
+
+
+# Val Town's own permissions: of API tokens, and of its OAuth server.
+_PERMISSIONS: Final = {
+    "user:read": "user:read (user_r when signed in with Val Town)",
+    "vals:read": "val:read (project_rw when signed in with Val Town)",
+    "vals:write": "val:write and user:read (project_rw and user_r when signed in with Val Town)",
+    "files:read": "val:read (project_rw when signed in with Val Town)",
+    "files:write": "val:write (project_rw when signed in with Val Town)",
+}
+
+
+def describe(failure: ToolError | ValTownError, circumstances: Circumstances) -> str:
+    """Return the text of an error result; it never holds a credential."""
+    if isinstance(failure, ValTownError):
+        return _lines(_said(failure), _advice(failure, circumstances))
+    if failure.upstream is None:
+        return _lines(failure.message, failure.hint)
+    advice = failure.hint or _advice(failure.upstream, circumstances)
+    return _lines(failure.message, _said(failure.upstream), advice)
+
+
+def _lines(*sentences: str) -> str:
+    return "\n".join(sentence for sentence in sentences if sentence)
+
+
+def _said(error: ValTownError) -> str:
+    return error.message if error.status is None else f"Val Town answered {error.status}: {error.message}"
+
+
+def _advice(error: ValTownError, circumstances: Circumstances) -> str:
+    return next((advise(error, circumstances) for kind, advise in _ADVICE if isinstance(error, kind)), "")
+
+
+def _unauthorized(_error: ValTownError, circumstances: Circumstances) -> str:
+    if circumstances.legacy:
+        return "The token in the X-Val-Town-Token header is not valid at Val Town (any more): use a new one."
+    return (
+        "Val Town no longer accepts the account link behind this connection; trying again will not help. "
+        "Ask the person to sign in again: disconnect and reconnect this server in the client."
+    )
+
+
+def _forbidden(_error: ValTownError, circumstances: Circumstances) -> str:
+    permission = _PERMISSIONS.get(circumstances.scope or "")
+    likely = f"The Val Town credential probably lacks the permission {permission}. " if permission else ""
+    return (
+        f"{likely}Ask the person to reconnect this server with a Val Town token that has it. "
+        "It can also be a limit of the plan, or a val of somebody else."
+    )
+
+
+def _not_found(_error: ValTownError, _circumstances: Circumstances) -> str:
+    return (
+        "Check the val, branch and path (list_my_vals, get_val, list_files). "
+        "Val Town also answers 404 for a val that this account may not see, or may read but not change."
+    )
+
+
+def _conflict(_error: ValTownError, _circumstances: Circumstances) -> str:
+    return "Something of that name exists already."
+
+
+def _rate_limited(error: ValTownError, _circumstances: Circumstances) -> str:
+    seconds = error.retry_after if isinstance(error, RateLimited) else None
+    return f"Wait {seconds:g} seconds, then try again." if seconds else "Wait a minute, then try again."
+
+
+def _unavailable(_error: ValTownError, circumstances: Circumstances) -> str:
+    if circumstances.read_only:
+        return "Nothing was changed; trying again later is safe."
+    return "It is not known whether the change was made: look first, then try again."
+
+
+_Advise = Callable[[ValTownError, Circumstances], str]
+_ADVICE: Final[tuple[tuple[type[ValTownError], _Advise], ...]] = (
+    (Unauthorized, _unauthorized),
+    (Forbidden, _forbidden),
+    (NotFound, _not_found),
+    (Conflict, _conflict),
+    (RateLimited, _rate_limited),
+    (Unavailable, _unavailable),
+)

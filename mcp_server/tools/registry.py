@@ -1,0 +1,130 @@
+"""A tool is a plain async function with a decorator that names its scope and annotations.
+
+Source of the wire shapes: MCP 2026-07-28 and 2025-11-25, server/tools. The registry knows nothing of HTTP and
+does not check scopes: the layer above does, before any byte of an answer is sent.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, get_type_hints
+
+from mcp_types import CallToolResult, TextContent, ToolAnnotations
+from mcp_types import Tool as ToolDefinition
+from pydantic import BaseModel
+
+from mcp_server.tools.arguments import Arguments
+from mcp_server.tools.context import ToolContext
+from mcp_server.tools.failures import Circumstances, ToolError, describe
+from mcp_server.tools.schema import schema_of
+from shared.valtown.errors import ValTownError
+
+ToolFunction = Callable[..., Awaitable[BaseModel]]
+
+_LONGEST_NAME: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """What a client may assume before it asks a person; all four are always sent."""
+
+    read_only: bool
+    destructive: bool
+    idempotent: bool
+    open_world: bool = True
+
+
+class Tool:
+    """A tool: its definition for clients, the scope it needs, and the call itself."""
+
+    def __init__(
+        self, function: ToolFunction, *, scope: str | None, title: str, annotations: Annotations
+    ) -> None:
+        """Take the function; its name, docstring, parameters and return type make the definition."""
+        self.name = function.__name__
+        self.scope = scope
+        self._function = function
+        self._annotations = annotations
+        self._arguments = Arguments(self.name, function)
+        self.definition = ToolDefinition(
+            name=self.name,
+            title=title,
+            description=_description(function),
+            input_schema=self._arguments.schema,
+            output_schema=schema_of(get_type_hints(function)["return"], "serialization"),
+            annotations=ToolAnnotations(
+                # Clients of 2025-03-26 know a title only here.
+                title=title,
+                read_only_hint=annotations.read_only,
+                destructive_hint=annotations.destructive,
+                idempotent_hint=annotations.idempotent,
+                open_world_hint=annotations.open_world,
+            ),
+        )
+
+    async def call(self, context: ToolContext, arguments: Mapping[str, object]) -> CallToolResult:
+        """Return the result: structured content and the same JSON as text, or `is_error` with advice.
+
+        Invalid arguments and every refusal of Val Town are results. What else goes wrong (a fault of ours or
+        of the store) is raised as it is.
+        """
+        try:
+            result = await self._function(context, **self._arguments.parse(arguments))
+        except (ToolError, ValTownError) as failure:
+            legacy = context.principal.legacy
+            circumstances = Circumstances(self.scope, self._annotations.read_only, legacy)
+            return _result(describe(failure, circumstances), is_error=True)
+        structured = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return _result(result.model_dump_json(by_alias=True, exclude_none=True), structured=structured)
+
+
+def tool(*, scope: str | None, title: str, annotations: Annotations) -> Callable[[ToolFunction], Tool]:
+    """Make a tool of `async def name(context: ToolContext, argument: type = default) -> Model`.
+
+    Args:
+        scope: the one scope a caller needs; None: any valid token.
+        title: its name for people.
+        annotations: what clients may assume of it.
+    """
+
+    def decorate(function: ToolFunction) -> Tool:
+        return Tool(function, scope=scope, title=title, annotations=annotations)
+
+    return decorate
+
+
+class ToolRegistry:
+    """The tools there are, in the order they were added."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._tools: dict[str, Tool] = {}
+
+    def add(self, *tools: Tool) -> None:
+        """Add tools.
+
+        Raises:
+            ValueError: a name is taken or too long for clients.
+        """
+        for new in tools:
+            if new.name in self._tools or len(new.name) > _LONGEST_NAME:
+                raise ValueError(f"The tool name {new.name} is taken or longer than {_LONGEST_NAME}.")
+            self._tools[new.name] = new
+
+    def get(self, name: str) -> Tool | None:
+        """Return a tool by name."""
+        return self._tools.get(name)
+
+    def visible(self, scopes: frozenset[str]) -> tuple[Tool, ...]:
+        """Return the tools that these fine scopes open, in the order they were added."""
+        return tuple(known for known in self._tools.values() if known.scope is None or known.scope in scopes)
+
+
+def _description(function: ToolFunction) -> str:
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def _result(text: str, *, structured: Any = None, is_error: bool = False) -> CallToolResult:
+    content = TextContent(type="text", text=text)
+    return CallToolResult(content=[content], structured_content=structured, is_error=is_error)

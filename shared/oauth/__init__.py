@@ -1,0 +1,1 @@
+"""OAuth vocabulary both services share: errors, scopes, the access token's claims."""

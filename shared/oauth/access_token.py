@@ -1,0 +1,21 @@
+"""The access token both services agree on: a JWT of type at+jwt (RFC 9068)."""
+
+from typing import Final
+
+TYP: Final = "at+jwt"
+"""RFC 9068 section 2.1."""
+
+GRANT_ID_CLAIM: Final = "gid"
+"""Ours: one approval by one person, and everything issued from it. Revocation works on it."""
+
+REQUIRED_CLAIMS: Final = ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", GRANT_ID_CLAIM)
+"""RFC 9068 section 2.2, with `scope` and `gid` always present here."""
+
+SIGNING_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
+"""Every algorithm a signing key of ours may have; each key is pinned to one."""
+
+LEEWAY: Final = 30
+"""Seconds of clock skew a resource server forgives; revocations and retiring keys outlive tokens by more."""
+
+MAX_LIFETIME: Final = 86_400
+"""Seconds: the longest OAUTH_ACCESS_TOKEN_TTL; a resource server refuses a token that claims more."""

@@ -1,0 +1,123 @@
+"""The one table of rights: what each scope means, what it implies, which tools it opens.
+
+Consent page, authorization server metadata, `tools/list`, the check before a call, the 403 challenge and the
+documentation are all made from it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class ScopePolicy:
+    """One scope: title and plain words for the consent page, the scopes it implies, the tools it opens."""
+
+    name: str
+    title: str
+    words: str
+    implies: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    by_name_only: bool = False
+    """True for what no umbrella scope includes: secrets, and what cannot be taken back."""
+
+
+_FINE: Final = (
+    ScopePolicy(
+        "vals:read",
+        "See your vals",
+        "List and look up your vals, including private ones, and their branches and files.",
+        implies=("files:read",),
+        tools=("list_my_vals", "get_val"),
+    ),
+    ScopePolicy(
+        "vals:write",
+        "Create and delete vals",
+        "Create vals and branches and delete them, with all the code in them.",
+        implies=("vals:read", "files:write"),
+        tools=("create_val",),
+    ),
+    ScopePolicy(
+        "files:read",
+        "Read code",
+        "Read the files of your vals.",
+        tools=("list_files", "read_file"),
+    ),
+    ScopePolicy(
+        "files:write",
+        "Change code",
+        "Create, change, move and delete files in your vals. Changed code runs at once.",
+        implies=("files:read",),
+        tools=("create_file", "write_file", "delete_file"),
+    ),
+    ScopePolicy("blobs:read", "Read blobs", "List and read what is in your blob storage."),
+    ScopePolicy("blobs:write", "Change blobs", "Store, replace and delete blobs.", implies=("blobs:read",)),
+    ScopePolicy("sqlite:read", "Query your database", "Run read-only queries on your SQLite database."),
+    ScopePolicy(
+        "sqlite:write",
+        "Change your database",
+        "Run any statement on your SQLite database, including deleting tables.",
+        implies=("sqlite:read",),
+    ),
+    ScopePolicy(
+        "env:read", "See the names of secrets", "List the names of environment variables, never their values."
+    ),
+    ScopePolicy(
+        "env:write",
+        "Change secrets",
+        "Set and delete environment variables of your vals.",
+        implies=("env:read",),
+        by_name_only=True,
+    ),
+    ScopePolicy("telemetry:read", "Read logs", "Read the logs and traces of your vals."),
+    ScopePolicy(
+        "email:send",
+        "Send email",
+        "Send email from your Val Town account. A sent message cannot be called back.",
+        by_name_only=True,
+    ),
+    ScopePolicy(
+        "user:read",
+        "See your profile",
+        "See your user name, profile and plan.",
+        tools=("get_me",),
+    ),
+    ScopePolicy("orgs:read", "See your organizations", "List your organizations and their members."),
+)
+
+OFFLINE_ACCESS: Final = "offline_access"
+"""Accepted and advertised by the authorization server alone; refresh tokens are issued either way."""
+
+ANY_TOKEN_TOOLS: Final = ("whoami",)
+"""Tools that every valid token may call: they tell only what the token itself says."""
+
+SCOPES: Final[Mapping[str, ScopePolicy]] = MappingProxyType({scope.name: scope for scope in _FINE})
+"""Fine scopes in the order in which people see them."""
+
+UMBRELLAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "read": tuple(name for name in SCOPES if name.endswith(":read")),
+        "write": tuple(
+            scope.name for scope in _FINE if scope.name.endswith(":write") and not scope.by_name_only
+        ),
+    }
+)
+"""`read` and `write`: short names for many fine scopes, never for those that must be asked for by name."""
+
+DEFAULT_SCOPE: Final = "read"
+"""What a client gets that asks for nothing."""
+
+RESOURCE_SCOPES: Final[tuple[str, ...]] = (*UMBRELLAS, *SCOPES)
+"""Every scope of the MCP server, for its metadata (RFC 9728 section 2)."""
+
+ALL_SCOPES: Final[tuple[str, ...]] = (*RESOURCE_SCOPES, OFFLINE_ACCESS)
+"""Every scope the authorization server knows (RFC 8414 section 2)."""
+
+SCOPE_OF_TOOL: Final[Mapping[str, str | None]] = MappingProxyType(
+    {
+        **dict.fromkeys(ANY_TOKEN_TOOLS),
+        **{tool: scope.name for scope in _FINE for tool in scope.tools},
+    }
+)
+"""Tool name → the scope it needs; None: any valid token."""

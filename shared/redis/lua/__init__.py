@@ -1,0 +1,1 @@
+"""Scripts both services run. Each file states its keys, arguments, results and guarantee."""

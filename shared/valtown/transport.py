@@ -1,0 +1,226 @@
+"""One bounded exchange with Val Town: deadline, size cap, no redirect, a single retry of what is safe.
+
+The request is built apart from the httpx client's defaults: the connection pool is shared by all callers, so
+neither its cookies nor its headers may reach a request that carries somebody's credential.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx
+from pydantic_core import from_json, to_json
+
+from shared.logs import REDACTED, get_logger, redact
+from shared.valtown.errors import Unauthorized, Unavailable, ValTownError, error_for
+from shared.valtown.target import Query, build_target
+
+_log = get_logger("valtown:client")
+
+_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,4096}")
+_SECONDS: Final = re.compile(r"\d{1,6}(?:\.\d{1,3})?")
+_RETRIED_STATUSES: Final = frozenset({502, 503, 504})
+_RETRIED_FAULTS: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.ReadError,
+    httpx.RemoteProtocolError,
+)
+_ERROR_BODY_BYTES: Final = 64 * 1024
+_MESSAGE_CHARACTERS: Final = 500
+_FIRST_PAUSE_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one call may cost; the total includes the retry and the reading of the body."""
+
+    connect_seconds: float = 2.0
+    total_seconds: float = 20.0
+    answer_bytes: int = 8 * 1024 * 1024
+    retry_wait_seconds: float = 2.0
+    """A Retry-After beyond this is passed on instead of waited for."""
+
+
+DEFAULT_BOUNDS: Final = Bounds()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request by its path template; `body` is sent as JSON, None sends neither body nor content type."""
+
+    method: str
+    path: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    query: Query = field(default_factory=dict)
+    body: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A success or a refusal, fully read."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+
+class Transport:
+    """Sends calls with one credential; the credential is in no error, log line or `repr`."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        base_url: str,
+        token: str,
+        bounds: Bounds,
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        """Take the shared connection pool, the fixed base URL, one credential, and how to wait."""
+        self._http = http
+        self._base_url = base_url
+        self._token = token
+        self._bounds = bounds
+        self._sleep = sleep
+
+    async def exchange(self, call: Call) -> Answer:
+        """Return the answer to a call, any 2xx.
+
+        Raises:
+            ValTownError: the subclass for the status; Unavailable when nothing usable came back in time.
+        """
+        url = build_target(self._base_url, call.path, call.parameters, call.query)
+        started = time.perf_counter()
+        status: int | None = None
+        try:
+            async with asyncio.timeout(self._bounds.total_seconds):
+                answer = await self._with_retry(call, url)
+            status = answer.status
+        except TimeoutError:
+            raise self._too_slow() from None
+        except httpx.HTTPError as error:
+            # Not chained: an httpx error carries the request, and with it the Authorization header.
+            raise Unavailable(None, f"Val Town cannot be reached ({type(error).__name__}).") from None
+        except ValTownError as error:
+            status = error.status
+            raise
+        finally:
+            elapsed = round((time.perf_counter() - started) * 1000, 1)
+            _log.debug("upstream call", method=call.method, path=call.path, status=status, ms=elapsed)
+        if not 200 <= answer.status < 300:
+            raise self._refusal(answer)
+        return answer
+
+    async def _with_retry(self, call: Call, url: httpx.URL) -> Answer:
+        if call.method != "GET":
+            return await self._once(call, url)
+        pause = _FIRST_PAUSE_SECONDS
+        try:
+            answer = await self._once(call, url)
+            asked = self._pause_before_retry(answer)
+            if asked is None:
+                return answer
+            pause = asked
+        except _RETRIED_FAULTS:
+            pass
+        await self._sleep(pause)
+        return await self._once(call, url)
+
+    def _pause_before_retry(self, answer: Answer) -> float | None:
+        if answer.status not in _RETRIED_STATUSES:
+            return None
+        asked = _retry_after(answer.headers)
+        if asked is None:
+            return _FIRST_PAUSE_SECONDS
+        return asked if asked <= self._bounds.retry_wait_seconds else None
+
+    async def _once(self, call: Call, url: httpx.URL) -> Answer:
+        response = await self._http.send(
+            self._request(call, url), stream=True, follow_redirects=False, auth=None
+        )
+        try:
+            return Answer(response.status_code, response.headers, await self._read(response))
+        finally:
+            await response.aclose()
+
+    def _request(self, call: Call, url: httpx.URL) -> httpx.Request:
+        # A pasted token may hold anything; what no header can carry is not a Val Town token.
+        if not _TOKEN.fullmatch(self._token):
+            raise Unauthorized(None, "This is not a Val Town token.")
+        headers = {
+            "Host": url.netloc.decode("ascii"),
+            "Accept": "*/*",
+            # The cap counts what is kept in memory, so nothing may unfold on arrival.
+            "Accept-Encoding": "identity",
+            "Authorization": f"Bearer {self._token}",
+            "User-Agent": "val-town-mcp-server",
+        }
+        content = None
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+            content = to_json(call.body)
+        total = self._bounds.total_seconds
+        timeouts = {"connect": self._bounds.connect_seconds, "read": total, "write": total, "pool": total}
+        return httpx.Request(
+            call.method, url, headers=headers, content=content, extensions={"timeout": timeouts}
+        )
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        if not response.is_success:
+            return await _beginning(response, _ERROR_BODY_BYTES)
+        status, limit = response.status_code, self._bounds.answer_bytes
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise Unavailable(status, "Val Town's answer is compressed, which nobody asked for.")
+        too_large = Unavailable(status, f"Val Town's answer is larger than {limit} bytes.")
+        if _exceeds(response.headers.get("content-length", ""), limit):
+            raise too_large
+        body = await _beginning(response, limit + 1)
+        if len(body) > limit:
+            raise too_large
+        return body
+
+    def _refusal(self, answer: Answer) -> ValTownError:
+        if 300 <= answer.status < 400:
+            return Unavailable(answer.status, "Val Town answered with a redirect, which is never followed.")
+        message = _sentence(answer.body).replace(self._token, REDACTED)
+        message = str(redact(message))[:_MESSAGE_CHARACTERS]
+        return error_for(answer.status, message or "No reason given.", _retry_after(answer.headers))
+
+    def _too_slow(self) -> Unavailable:
+        return Unavailable(None, f"Val Town did not answer within {self._bounds.total_seconds:g} seconds.")
+
+
+async def _beginning(response: httpx.Response, limit: int) -> bytes:
+    """Return at most `limit` bytes of the body and read no further."""
+    kept = bytearray()
+    async for chunk in response.aiter_raw():
+        kept += chunk[: limit - len(kept)]
+        if len(kept) >= limit:
+            break
+    return bytes(kept)
+
+
+def _exceeds(declared: str, limit: int) -> bool:
+    return declared.isdecimal() and int(declared[:19]) > limit
+
+
+def _sentence(body: bytes) -> str:
+    """Return Val Town's reason, one line: `message`, else `error`; nothing of a body that is no such JSON."""
+    try:
+        parsed = from_json(body)
+    except ValueError:
+        return ""
+    if not isinstance(parsed, dict):
+        return ""
+    reasons = (parsed.get("message"), parsed.get("error"))
+    text = next((reason for reason in reasons if isinstance(reason, str) and reason.strip()), "")
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def _retry_after(headers: httpx.Headers) -> float | None:
+    """Return the seconds of a Retry-After header; its date form is ignored (RFC 9110 section 10.2.3)."""
+    value = headers.get("retry-after", "").strip()
+    return float(value) if _SECONDS.fullmatch(value) else None

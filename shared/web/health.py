@@ -1,0 +1,50 @@
+"""`/healthz` (the process lives), `/readyz` (it can serve) and `/metrics`."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from redis.asyncio import Redis
+from starlette.responses import JSONResponse, Response
+
+from shared.redis.client import StoreError
+
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+def health_router(checks: Mapping[str, Callable[[], Awaitable[bool]]]) -> APIRouter:
+    """Return the three routes; `checks` names what readiness depends on, each told in the answer."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/healthz")
+    async def healthz() -> Response:
+        return JSONResponse({"status": "ok"}, headers=_NO_STORE)
+
+    @router.get("/readyz")
+    async def readyz() -> Response:
+        results = {name: await check() for name, check in checks.items()}
+        ready = all(results.values())
+        body = {
+            "status": "ready" if ready else "not ready",
+            "checks": {name: "ok" if good else "failing" for name, good in results.items()},
+        }
+        headers = _NO_STORE if ready else {**_NO_STORE, "Retry-After": "1"}
+        return JSONResponse(body, 200 if ready else 503, headers=headers)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=_NO_STORE)
+
+    return router
+
+
+def store_answers(redis: Redis) -> Callable[[], Awaitable[bool]]:
+    """Return the check that the store answers a PING."""
+
+    async def check() -> bool:
+        try:
+            return bool(await redis.ping())
+        except StoreError:
+            return False
+
+    return check

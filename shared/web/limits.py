@@ -1,0 +1,88 @@
+"""Bounds on what a request may bring: header bytes, body bytes, and the time it takes to send them."""
+
+import asyncio
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+MAX_HEADER_BYTES = 32 * 1024
+BODY_SECONDS = 10.0
+
+
+class RequestRefusedError(Exception):
+    """The request cannot be read; `status` and `reason` say how to answer."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        """Take the HTTP status and a sentence for the client."""
+        self.status = status
+        self.reason = reason
+        super().__init__(reason)
+
+
+async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: float = BODY_SECONDS) -> bytes:
+    """Return the request's body.
+
+    Args:
+        scope: of the request.
+        receive: of the request.
+        limit: the most bytes that are accepted.
+        seconds: how long sending it may take altogether.
+
+    Raises:
+        RequestRefusedError: 413 too large, 408 too slow, 415 encoded, 400 malformed length or cut off.
+    """
+    declared = _declared_length(scope)
+    if declared is not None and declared > limit:
+        raise RequestRefusedError(413, f"The request body is larger than {limit} bytes.")
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read(receive, limit)
+    except TimeoutError:
+        raise RequestRefusedError(408, f"The request body did not arrive within {seconds:g} s.") from None
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    chunks = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RequestRefusedError(400, "The connection closed before the request was complete.")
+        chunks += message.get("body", b"")
+        if len(chunks) > limit:
+            raise RequestRefusedError(413, f"The request body is larger than {limit} bytes.")
+        if not message.get("more_body", False):
+            return bytes(chunks)
+
+
+def _declared_length(scope: Scope) -> int | None:
+    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+    encodings = [value for name, value in scope["headers"] if name == b"content-encoding"]
+    if any(encoding.strip().lower() not in (b"", b"identity") for encoding in encodings):
+        raise RequestRefusedError(415, "A compressed request body is not supported.")
+    if not lengths:
+        return None
+    if len(lengths) > 1 or not lengths[0].isdigit() or len(lengths[0]) > 18:
+        raise RequestRefusedError(400, "The Content-Length header is malformed.")
+    return int(lengths[0])
+
+
+class HeaderLimitMiddleware:
+    """Refuses more header bytes than any client needs, and two Host headers (RFC 9112 section 3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Take the wrapped app."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] == "http":
+            headers = scope["headers"]
+            size = sum(len(name) + len(value) for name, value in headers)
+            hosts = sum(name == b"host" for name, _ in headers)
+            if size > MAX_HEADER_BYTES or hosts > 1:
+                status = 431 if hosts <= 1 else 400
+                reason = "The request headers are too large." if hosts <= 1 else "Two Host headers."
+                body = {"error": "invalid_request", "error_description": reason}
+                await JSONResponse(body, status)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

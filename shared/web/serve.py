@@ -1,0 +1,79 @@
+"""Runs a service under uvicorn: bounded, quiet, and with one clear sentence when it cannot start."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import NoReturn
+
+import uvicorn
+from redis.asyncio import Redis
+from starlette.types import ASGIApp
+
+DRAIN_SECONDS = 10
+"""How long requests under way may go on after SIGTERM."""
+
+KEEP_ALIVE_SECONDS = 75
+MAX_CONNECTIONS = 4096
+BACKLOG = 2048
+
+
+def listen(host: str, port: int, *, setting: str) -> socket.socket:
+    """Return a listening socket; port 0 takes a free one.
+
+    Raises:
+        SystemExit: with status 1, after a sentence that names the setting to change.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        _say(f"Cannot listen on {host}:{port}: {reason}. Set {setting} to another port.")
+        raise SystemExit(1) from None
+
+
+def cannot_start(service: str, problems: Iterable[str]) -> NoReturn:
+    """Tell the person at the terminal why a service does not start, one sentence each.
+
+    Raises:
+        SystemExit: always, with status 2.
+    """
+    _say(f"{service} cannot start:")
+    for problem in problems:
+        _say(f"  - {problem}")
+    raise SystemExit(2)
+
+
+def serve(app: ASGIApp, listener: socket.socket, redis: Redis) -> None:
+    """Serve until SIGINT or SIGTERM, finish what is in flight within DRAIN_SECONDS, then close the store."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        # The request log is ours: it has the request id and never a query.
+        access_log=False,
+        server_header=False,
+        # Nothing here depends on who the client says it is.
+        proxy_headers=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    # uvicorn raises the signal again that stopped it; Ctrl-C is no error.
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        try:
+            runner.run(server.serve(sockets=[listener]))
+        finally:
+            runner.run(redis.aclose())
+    if not server.started:
+        raise SystemExit(1)
+
+
+def _say(text: str) -> None:
+    # To the person who started it: the log may go elsewhere.
+    print(text, file=sys.stderr)  # noqa: T201

@@ -1,0 +1,51 @@
+"""One real store per run, emptied before each test that uses it; a clock that tests move."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from dev.store import Store, open_test_store
+from shared.clock import Clock
+from shared.redis.client import connect
+
+_STORE = pytest.StashKey[Store]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose and start the store once, before anything is printed about the run."""
+    opened = open_test_store()
+    config.stash[_STORE] = opened.__enter__()
+    config.add_cleanup(lambda: opened.__exit__(None, None, None))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say which store the tests run against."""
+    return f"store: {config.stash[_STORE].description}"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run async tests on asyncio, as the services do."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of the run's store."""
+    return request.config.stash[_STORE].url
+
+
+@pytest.fixture
+async def redis(redis_url: str, anyio_backend: str) -> AsyncIterator[Redis]:
+    """Return a client of an emptied store."""
+    client = connect(redis_url)
+    await client.flushdb()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock that tests move with `advance`."""
+    return Clock()
