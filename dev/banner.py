@@ -16,7 +16,6 @@ def banner(plan: Plan) -> str:
             "",
             f"  MCP server            {plan.resource}",
             f"  Authorization server  {plan.issuer}",
-            f"  Connected apps        {plan.issuer}/account",
             f"  Metadata              {plan.issuer}/.well-known/oauth-authorization-server",
             *_val_town(plan),
             "",
