@@ -1,13 +1,17 @@
 """`python -m auth_server`: serve the authorization server."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
+from redis.asyncio import Redis
 
 from auth_server.app import create_app
 from auth_server.settings import AuthSettings
 from shared import logs
+from shared.key_check import KeyCheck
 from shared.redis.client import connect
+from shared.sealing import Sealer
 from shared.settings import SettingsError, unknown_in_environment
 from shared.web.serve import cannot_start, listen, serve
 
@@ -34,7 +38,21 @@ def main(
     address, bound_port = listener.getsockname()[:2]
     log.info("listening", host=address, port=bound_port, issuer=settings.oauth_issuer_url)
     redis = connect(settings.redis_url.get_secret_value())
-    serve(create_app(settings, redis=redis), listener, redis)
+    serve(
+        create_app(settings, redis=redis),
+        listener,
+        redis,
+        service="auth_server",
+        check=_key_check(settings, redis),
+    )
+
+
+def _key_check(settings: AuthSettings, redis: Redis) -> Callable[[], Awaitable[None]]:
+    async def check() -> None:
+        if settings.oauth_enabled:
+            await KeyCheck(redis, Sealer(settings.encryption_key)).claim()
+
+    return check
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """The composition root: settings in, FastAPI app out."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -10,17 +9,18 @@ from fastapi import FastAPI, Request
 from redis.asyncio import Redis
 from starlette.responses import JSONResponse, Response
 
+from auth_server.domain.admission import Admission
 from auth_server.domain.approval import Approval
 from auth_server.domain.redirect_uri import RedirectPolicy
 from auth_server.domain.resource import Resources
 from auth_server.domain.signing_keys import Keyring
 from auth_server.domain.token_issuer import TokenIssuer
 from auth_server.endpoints import authorize, consent, metadata, register, revoke, sign_in, token
-from auth_server.endpoints.errors import add_error_handlers
+from auth_server.endpoints.errors import add_error_handlers, answer_bug
 from auth_server.grants.authorization_code import AuthorizationCodeGrant
 from auth_server.grants.base import TokenGrant
 from auth_server.grants.refresh_token import RefreshTokenGrant
-from auth_server.key_keeper import EncryptionKeyMismatchError, KeyKeeper
+from auth_server.key_keeper import KeyKeeper
 from auth_server.services import Services
 from auth_server.settings import AuthSettings
 from auth_server.sign_in.api_token import ApiTokenSignIn
@@ -32,29 +32,34 @@ from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
 from auth_server.store.redis.keyring import RedisKeyringStore
 from auth_server.store.redis.pending_authorizations import RedisPendingAuthorizationStore
 from auth_server.store.redis.sessions import RedisSessionStore
+from shared.background import running
 from shared.clock import Clock
+from shared.key_check import KeyCheck, StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger
 from shared.oauth.errors import OAuthNotEnabled
 from shared.redis.client import StoreError
-from shared.revocation import Heartbeat
 from shared.sealing import Sealer
 from shared.web.cors import CorsMiddleware, CorsRule
+from shared.web.faults import FaultMiddleware
 from shared.web.health import health_router, store_answers
 from shared.web.limits import HeaderLimitMiddleware
 from shared.web.request_id import RequestIdMiddleware
 from shared.web.security_headers import SecurityHeadersMiddleware
-from shared.web.serve import cannot_start
 
 _log = get_logger("oauth:start")
 
 
 def build_grants(
-    grants: GrantStore, clients: ClientStore, issuer: TokenIssuer, resources: Resources
+    grants: GrantStore,
+    clients: ClientStore,
+    issuer: TokenIssuer,
+    resources: Resources,
+    admission: Admission,
 ) -> tuple[TokenGrant, ...]:
     """Return every grant type of the token endpoint. Metadata and registration read their names here."""
     return (
         AuthorizationCodeGrant(grants, clients, issuer, resources),
-        RefreshTokenGrant(grants, clients, issuer, resources),
+        RefreshTokenGrant(grants, clients, issuer, resources, admission),
     )
 
 
@@ -79,16 +84,22 @@ def create_app(
     http = http or httpx.AsyncClient()
     sealer = Sealer(settings.encryption_key)
     keyring = Keyring()
-    keeper = KeyKeeper(RedisKeyringStore(redis, sealer, clock), keyring, clock, settings.private_key_pem)
+    keeper = KeyKeeper(
+        RedisKeyringStore(redis, sealer, clock),
+        KeyCheck(redis, sealer),
+        keyring,
+        clock,
+        pem=settings.private_key_pem,
+    )
     app = FastAPI(
         title="Val Town MCP authorization server",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(keeper, Heartbeat(redis)),
+        lifespan=_lifespan(keeper),
     )
-    app.state.services = _services(settings, redis, http, clock, sealer, keyring)
+    app.state.services = _services(settings, redis, http, clock, sealer, keyring, keeper)
     app.state.base_path = urlsplit(settings.oauth_issuer_url).path
     _add_routes(app, redis, keyring)
     add_error_handlers(app)
@@ -102,6 +113,7 @@ def _services(
     clock: Clock,
     sealer: Sealer,
     keyring: Keyring,
+    keeper: KeyKeeper,
 ) -> Services:
     lifetimes = GrantLifetimes(
         access_token=settings.oauth_access_token_ttl,
@@ -119,7 +131,8 @@ def _services(
         clock=clock,
     )
     resources = Resources(settings.resources)
-    token_grants = build_grants(grants, clients, issuer, resources)
+    admission = Admission(settings.allowed_users, owner_mode=settings.val_town_api_token is not None)
+    token_grants = build_grants(grants, clients, issuer, resources, admission)
     return Services(
         settings=settings,
         clock=clock,
@@ -134,42 +147,30 @@ def _services(
         resources=resources,
         redirect_policy=RedirectPolicy(settings.redirect_schemes, settings.insecure_allow_http),
         approval=Approval(grants, sealer),
-        sign_in=_sign_in(settings, http),
+        admission=admission,
+        key_keeper=keeper,
+        sign_in=_sign_in(settings, http, admission),
     )
 
 
-def _sign_in(settings: AuthSettings, http: httpx.AsyncClient) -> SignIn:
+def _sign_in(settings: AuthSettings, http: httpx.AsyncClient, admission: Admission) -> SignIn:
     if settings.val_town_api_token is None:
-        return ApiTokenSignIn(http, settings.val_town_api_url, settings.allowed_users)
+        return ApiTokenSignIn(http, settings.val_town_api_url, admission)
     return OwnerSignIn(http, settings.val_town_api_url, settings.val_town_api_token.get_secret_value())
 
 
-def _lifespan(
-    keeper: KeyKeeper, heartbeat: Heartbeat
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(keeper: KeyKeeper) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await _load_keys(keeper)
-        tasks = [asyncio.create_task(keeper.run()), asyncio.create_task(heartbeat.run())]
-        yield
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        try:
+            await keeper.load()
+        except (StoreError, OSError, WrongEncryptionKeyError, StoreEmptiedError) as error:
+            # Not ready, and trying on: the store may come later.
+            _log.warning("signing keys not loaded yet", reason=f"{type(error).__name__}: {error}")
+        async with running({"keyring": keeper.run}, namespace="oauth:start"):
+            yield
 
     return lifespan
-
-
-async def _load_keys(keeper: KeyKeeper) -> None:
-    try:
-        await keeper.load()
-    except EncryptionKeyMismatchError as error:
-        # A sentence for the operator, no traceback; a started service would answer 503 to everything.
-        cannot_start("auth_server", [str(error)])
-    except (StoreError, OSError) as error:
-        # Not ready, and trying on: the store may come later.
-        _log.warning("store not reachable yet", reason=type(error).__name__)
 
 
 def _add_routes(app: FastAPI, redis: Redis, keyring: Keyring) -> None:
@@ -209,6 +210,7 @@ def _add_middleware(app: FastAPI, settings: AuthSettings) -> FastAPI:
     }
     https = urlsplit(settings.oauth_issuer_url).scheme == "https"
     # The last one added is the outermost.
+    app.add_middleware(FaultMiddleware, answer=answer_bug, namespace="oauth:error")
     app.add_middleware(HeaderLimitMiddleware)
     app.add_middleware(CorsMiddleware, rules=rules)
     app.add_middleware(SecurityHeadersMiddleware, https=https)

@@ -29,7 +29,8 @@ class Client:
 class PendingAuthorization:
     """A validated request that waits for sign-in and consent, bound to one browser.
 
-    `browser` is the hash of that browser's cookie. Times are seconds since the epoch.
+    `browser` is the hash of that browser's cookie. When a new sign-in was asked for,
+    `signed_in_before` is the hash of the session that does not count; otherwise it is empty.
     """
 
     client_id: str
@@ -39,6 +40,7 @@ class PendingAuthorization:
     scopes: tuple[str, ...]
     resource: str
     browser: str
+    signed_in_before: str
 
 
 @dataclass(frozen=True, slots=True)

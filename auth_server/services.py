@@ -6,12 +6,14 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from auth_server.domain.admission import Admission
 from auth_server.domain.approval import Approval
 from auth_server.domain.redirect_uri import RedirectPolicy
 from auth_server.domain.resource import Resources
 from auth_server.domain.signing_keys import Keyring
 from auth_server.domain.token_issuer import TokenIssuer
 from auth_server.grants.base import TokenGrant
+from auth_server.key_keeper import KeyKeeper
 from auth_server.settings import AuthSettings
 from auth_server.sign_in.base import SignIn
 from auth_server.store.base import ClientStore, GrantStore, PendingAuthorizationStore, SessionStore
@@ -36,6 +38,8 @@ class Services:
     resources: Resources
     redirect_policy: RedirectPolicy
     approval: Approval
+    admission: Admission
+    key_keeper: KeyKeeper
     sign_in: SignIn
 
 

@@ -46,11 +46,18 @@ class Child:
             return "".join(f"    {line.rstrip()}\n" for line in deque(lines, maxlen=count))
 
 
-def start(name: str, command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None) -> Child:
-    """Start a child whose output goes to `log`; `environ` is its whole environment (default: ours).
+def start(
+    name: str,
+    command: Sequence[str],
+    log: Path,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Child:
+    """Start a child in `folder` (default: ours), its output in `log`, with `environ` alone (default: ours).
 
     It gets a session of its own, so that Ctrl-C reaches only us and we decide the order in which things end.
-    On Linux the kernel ends it when we are killed without a chance to do so.
+    On Linux the kernel ends it when we are killed without a chance to do so, and already when the thread that
+    calls this ends: call it from the main thread.
 
     Raises:
         OSError: the program cannot be started.
@@ -63,6 +70,7 @@ def start(name: str, command: Sequence[str], log: Path, environ: Mapping[str, st
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environ,
+            cwd=folder,
             start_new_session=True,
             preexec_fn=_before_exec,
         )

@@ -1,10 +1,10 @@
 """The composition root: what is built once, how it hangs together, what runs beside the requests."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from urllib.parse import urlsplit
 
 import httpx
 import mcp_types
@@ -13,10 +13,11 @@ from redis.asyncio import Redis
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Scope
 
 from mcp_server.auth.issuer import IssuerMetadata
 from mcp_server.auth.jwks import Jwks
-from mcp_server.auth.val_town_tokens import ValTownTokens
+from mcp_server.auth.val_town_tokens import ServerAccount, ValTownTokens
 from mcp_server.auth.verifier import TokenVerifier
 from mcp_server.endpoints.bearer import LEGACY_HEADER, Guard
 from mcp_server.endpoints.errors import Refusals
@@ -30,13 +31,17 @@ from mcp_server.services import Services
 from mcp_server.settings import McpSettings
 from mcp_server.tools.catalog import build_registry
 from mcp_server.tools.registry import ToolRegistry
+from shared.background import running
 from shared.clock import Clock
 from shared.credentials import CredentialStore
+from shared.key_check import KeyCheck, StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger
-from shared.oauth.errors import OAuthError
-from shared.revocation import Heartbeat, RevocationList
+from shared.oauth.errors import OAuthError, ServerError
+from shared.redis.client import StoreError
+from shared.revocation import RevocationList
 from shared.sealing import Sealer
 from shared.web.cors import CorsMiddleware, CorsRule
+from shared.web.faults import FaultMiddleware
 from shared.web.health import health_router, store_answers
 from shared.web.limits import HeaderLimitMiddleware
 from shared.web.request_id import RequestIdMiddleware
@@ -52,8 +57,6 @@ INSTRUCTIONS = (
 ENDPOINT_PATH = "/mcp"
 """Where MCP is served, whatever path MCP_RESOURCE_URL adds."""
 
-_RESTART_SECONDS = 1.0
-
 _log = get_logger("mcp:app")
 
 
@@ -65,6 +68,7 @@ class _OAuth:
     revocations: RevocationList
     verifier: TokenVerifier
     tokens: ValTownTokens
+    has_right_key: Callable[[], Awaitable[bool]]
     tasks: Mapping[str, Callable[[], Awaitable[None]]]
 
 
@@ -89,7 +93,7 @@ def create_app(
     # Apart: slow calls to Val Town must not keep the keys from being read.
     to_val_town = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=200))
     to_issuer = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=4))
-    oauth = _build_oauth(settings, redis, to_issuer, clock) if settings.oauth_enabled else None
+    oauth = _build_oauth(settings, redis, to_issuer, to_val_town, clock) if settings.oauth_enabled else None
     services = Services(
         settings=settings,
         http=to_val_town,
@@ -109,7 +113,7 @@ def create_app(
             if http is None:
                 await stack.enter_async_context(to_val_town)
                 await stack.enter_async_context(to_issuer)
-            await stack.enter_async_context(_running(oauth.tasks if oauth else {}))
+            await stack.enter_async_context(running(oauth.tasks if oauth else {}, namespace="mcp:app"))
             yield
 
     app = FastAPI(
@@ -134,28 +138,60 @@ def _endpoint_paths(settings: McpSettings) -> frozenset[str]:
     return frozenset({ENDPOINT_PATH, settings.resource_path})
 
 
-def _build_oauth(settings: McpSettings, redis: Redis, http: httpx.AsyncClient, clock: Clock) -> _OAuth:
+def _build_oauth(
+    settings: McpSettings,
+    redis: Redis,
+    to_issuer: httpx.AsyncClient,
+    to_val_town: httpx.AsyncClient,
+    clock: Clock,
+) -> _OAuth:
     issuer = settings.oauth_issuer_url
-    base_url = settings.auth_server_internal_url or issuer
-    own_token = settings.val_town_api_token
-    jwks = Jwks(http, clock, url=f"{base_url}/.well-known/jwks.json")
+    # The issuer's path belongs to the URL of the keys; AUTH_SERVER_INTERNAL_URL replaces the origin alone.
+    origin = settings.auth_server_internal_url or _origin(issuer)
+    jwks = Jwks(to_issuer, clock, url=f"{origin}{urlsplit(issuer).path}/.well-known/jwks.json")
     revocations = RevocationList(redis, clock)
-    store = CredentialStore(
-        redis,
-        Sealer(settings.encryption_key),
-        server_token=own_token.get_secret_value() if own_token else None,
+    server_token = settings.val_town_api_token
+    sealer = Sealer(settings.encryption_key)
+    tokens = ValTownTokens(
+        CredentialStore(redis, sealer),
+        clock,
+        server=ServerAccount(
+            to_val_town,
+            settings.val_town_api_url,
+            server_token.get_secret_value() if server_token else None,
+        ),
     )
     return _OAuth(
         jwks=jwks,
         revocations=revocations,
         verifier=TokenVerifier(jwks, revocations, clock, issuer=issuer, resource=settings.mcp_resource_url),
-        tokens=ValTownTokens(store, clock),
+        tokens=tokens,
+        has_right_key=_right_key(KeyCheck(redis, sealer)),
         tasks={
             "signing keys": jwks.warm,
             "revocation feed": revocations.run,
-            "heartbeat": Heartbeat(redis).run,
+            "heartbeat": revocations.send_beats,
         },
     )
+
+
+def _right_key(check: KeyCheck) -> Callable[[], Awaitable[bool]]:
+    async def has_right_key() -> bool:
+        try:
+            await check.verify()
+        except WrongEncryptionKeyError:
+            return False
+        except (StoreEmptiedError, StoreError):
+            # Another check's matter: nothing was sealed with any key, or the store is away.
+            return True
+        return True
+
+    return has_right_key
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _build_dispatcher(settings: McpSettings, registry: ToolRegistry) -> Dispatcher:
@@ -182,6 +218,7 @@ def _middleware(settings: McpSettings) -> list[Middleware]:
         Middleware(SecurityHeadersMiddleware, https=settings.mcp_resource_url.startswith("https://")),
         Middleware(HeaderLimitMiddleware),
         Middleware(CorsMiddleware, rules=rules),
+        Middleware(FaultMiddleware, answer=_on_bug, namespace="mcp:error"),
     ]
 
 
@@ -213,28 +250,17 @@ def _readiness(oauth: _OAuth | None, redis: Redis) -> Mapping[str, Callable[[], 
     async def revocations_fresh() -> bool:
         return oauth.revocations.is_fresh()
 
-    return {"store": store_answers(redis), "signing keys": keys_loaded, "revocation list": revocations_fresh}
+    return {
+        "store": store_answers(redis),
+        "encryption key": oauth.has_right_key,
+        "signing keys": keys_loaded,
+        "revocation list": revocations_fresh,
+    }
 
 
-@asynccontextmanager
-async def _running(tasks: Mapping[str, Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
-    running = [asyncio.create_task(_keep_running(name, run)) for name, run in tasks.items()]
-    try:
-        yield
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-
-async def _keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            return await run()
-        except Exception:
-            # Nobody waits for it, and without it the service stops answering: say so and go on.
-            _log.exception("background task failed", task=name)
-            await asyncio.sleep(_RESTART_SECONDS)
+def _on_bug(_scope: Scope) -> Response:
+    error = ServerError("Something went wrong here. It has been logged.")
+    return JSONResponse(error.members(), error.status, headers={"Cache-Control": "no-store"})
 
 
 async def _oauth_error(_request: Request, error: Exception) -> Response:

@@ -37,18 +37,16 @@ def seal_credential(sealer: Sealer, owner: CredentialOwner, token: str | None) -
 class CredentialStore:
     """Reads grants' credentials."""
 
-    def __init__(self, redis: Redis, sealer: Sealer, *, server_token: str | None = None) -> None:
-        """Take the store's client, the sealer of OAUTH_ENCRYPTION_KEY, and VAL_TOWN_API_TOKEN if set."""
+    def __init__(self, redis: Redis, sealer: Sealer) -> None:
+        """Take the store's client and the sealer of OAUTH_ENCRYPTION_KEY."""
         self._redis = redis
         self._sealer = sealer
-        self._server_token = server_token
 
-    async def read(self, owner: CredentialOwner) -> str:
-        """Return the Val Town token that calls under a grant are made with.
+    async def read(self, owner: CredentialOwner) -> str | None:
+        """Return the Val Town token of a grant; None when it was made in owner mode and keeps none.
 
         Raises:
-            CredentialGoneError: there is none, or it does not open for this owner, or the grant was made in
-                owner mode and the server has no token of its own any more.
+            CredentialGoneError: there is nothing, or it does not open for this owner.
             StoreError: the store did not answer.
         """
         sealed = await self._redis.get(credential_key(owner.grant_id))
@@ -58,11 +56,7 @@ class CredentialStore:
             content = json.loads(self._sealer.unseal(sealed, purpose=_PURPOSE, owner=_values(owner)))
         except UnsealError:
             raise CredentialGoneError from None
-        if content["kind"] == "owner":
-            if self._server_token is None:
-                raise CredentialGoneError
-            return self._server_token
-        return str(content["token"])
+        return None if content["kind"] == "owner" else str(content["token"])
 
 
 def _values(owner: CredentialOwner) -> tuple[str, str, str]:

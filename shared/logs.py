@@ -45,11 +45,16 @@ _SECRET_NAMES: Final = frozenset(
 
 # What a secret looks like wherever it turns up: our prefixes, Val Town's, any JWT, any authorization header.
 _SECRET_SHAPES: Final = re.compile(
-    r"vt(?:ac|at|br|cs|cx|r|ra|ss|tx|wn)_[A-Za-z0-9_\-.]+"
+    r"(?<![A-Za-z0-9_\-])(?:"
+    r"vt(?:ac|br|cs|r|ss|tx|wn)_[A-Za-z0-9_\-.]+"
     r"|eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*){1,4}"
+    r")"
     r"|(?i:bearer|basic)\s+[A-Za-z0-9_\-.~+/=%]{6,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
-    r"|(?i:code|state|token|access_token|refresh_token|client_secret|code_verifier|api_token)=[^&\s\"']+",
+    r"|(?i:\b(?:code|state|token|access_token|refresh_token|client_secret|code_verifier|api_token))"
+    r"(?:=|\\?\"\s*:\s*\\?\")[^&\s\"']+"
+    r"|(?<=://)[^/@\s]*@"
+    r"|(?i:\b(?:x-val-town-token|cookie):)[^\r\n]+",
     re.DOTALL,
 )
 
@@ -61,7 +66,10 @@ def redact(value: object) -> object:
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
     if isinstance(value, Mapping):
-        return {name: _redact_member(str(name), member) for name, member in value.items()}
+        return {
+            _SECRET_SHAPES.sub(REDACTED, str(name)): _redact_member(str(name), member)
+            for name, member in value.items()
+        }
     if isinstance(value, list | tuple | set | frozenset):
         return [redact(item) for item in value]
     if isinstance(value, int | float | bool) or value is None:

@@ -2,14 +2,15 @@
 
 A deny key (`vt:deny:{grant}` or `vt:deny:{grant}:<jti>`) lives as long as a token of that grant could. The
 script that revokes writes and publishes it in one step. A replica subscribes, reads all deny keys, then
-follows the channel. A heartbeat through the same channel, which any replica of either tier advances, proves
-that nothing was missed; without a beat for `FRESH_SECONDS` the list is not fresh and nobody may rely on it.
+follows the channel. To prove that it missed nothing, it sends itself a beat through the store each second and
+judges by when the last one that came back was sent: a feed that is dead, stuck or late shows alike, and no
+other replica is needed for it. Without that proof for `FRESH_SECONDS` nobody may rely on the list.
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
@@ -27,6 +28,8 @@ FRESH_SECONDS = 5.0
 SILENCE_SECONDS = 3.0
 _RECONNECT_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 _PRUNE_SECONDS = 60.0
+_SNAPSHOT_BATCH = 1000
+_MAX_BEATS_UNDER_WAY = 10
 
 _log = get_logger("mcp:revocation")
 
@@ -35,21 +38,6 @@ def deny_key(grant_id: str, token_id: str | None = None) -> str:
     """Return the deny key of a grant, or of one access token of it; it shares the grant's hash slot."""
     key = f"{DENY_PREFIX}{{{grant_id}}}"
     return f"{key}:{token_id}" if token_id else key
-
-
-class Heartbeat:
-    """Advances the feed's heartbeat; any number of replicas may run one."""
-
-    def __init__(self, redis: Redis) -> None:
-        """Take the store's client."""
-        self._beat = load_script(redis, "shared.redis.lua", "heartbeat")
-
-    async def run(self) -> None:
-        """Beat until cancelled. A store fault is survived: it shows as missing beats."""
-        while True:
-            with suppress(StoreError):
-                await self._beat(keys=[HEARTBEAT_KEY], args=[int(BEAT_SECONDS * 900), CHANNEL])
-            await asyncio.sleep(BEAT_SECONDS / 2)
 
 
 class RevocationList:
@@ -62,17 +50,22 @@ class RevocationList:
         self._redis = redis
         self._clock = clock
         self._monotonic = monotonic
+        self._beat = load_script(redis, "shared.redis.lua", "beat", allow_oom=True)
+        self._own_channel = f"{CHANNEL}:{secrets.token_hex(8)}"
         self._denied: dict[str, float] = {}
-        self._last_beat: float | None = None
+        self._beats: dict[int, float] = {}
+        self._beat_number = 0
+        self._proved_at: float | None = None
         self._next_prune = 0.0
+        self._listening = asyncio.Event()
 
     def is_fresh(self) -> bool:
-        """Return whether a heartbeat came within the last FRESH_SECONDS."""
-        return self._last_beat is not None and self._monotonic() - self._last_beat < FRESH_SECONDS
+        """Return whether everything published up to FRESH_SECONDS ago is known."""
+        return self.age() < FRESH_SECONDS
 
     def age(self) -> float:
-        """Return the seconds since the last heartbeat; infinity before the first."""
-        return float("inf") if self._last_beat is None else self._monotonic() - self._last_beat
+        """Return for how many seconds nothing is proved; infinity before the first proof."""
+        return float("inf") if self._proved_at is None else self._monotonic() - self._proved_at
 
     def is_revoked(self, grant_id: str, token_id: str) -> bool:
         """Return whether the grant, or this one token of it, was revoked."""
@@ -91,37 +84,59 @@ class RevocationList:
                     attempt = 0
             except (StoreError, OSError) as error:
                 _log.warning("revocation feed lost", reason=type(error).__name__)
+            finally:
+                self._listening.clear()
             await asyncio.sleep(_RECONNECT_SECONDS[min(attempt, len(_RECONNECT_SECONDS) - 1)])
             attempt += 1
 
+    async def send_beats(self) -> None:
+        """Send a beat each second while the feed is followed, until cancelled."""
+        while True:
+            await self._listening.wait()
+            self._beat_number += 1
+            while len(self._beats) >= _MAX_BEATS_UNDER_WAY:
+                del self._beats[next(iter(self._beats))]
+            self._beats[self._beat_number] = self._monotonic()
+            try:
+                await self._beat(keys=[HEARTBEAT_KEY], args=[self._own_channel, self._beat_number])
+            except (StoreError, OSError) as error:
+                _log.debug("beat not sent", reason=type(error).__name__)
+            await asyncio.sleep(BEAT_SECONDS)
+
     async def _follow(self) -> AsyncIterator[None]:
         async with self._redis.pubsub(ignore_subscribe_messages=False) as feed:
-            await feed.subscribe(CHANNEL)
+            await feed.subscribe(CHANNEL, self._own_channel)
             await self._confirmed(feed)
             await self._read_all()
+            # Only beats sent from now on prove anything: earlier ones may be on another connection.
+            self._beats.clear()
+            self._listening.set()
             heard = self._monotonic()
             while self._monotonic() - heard < SILENCE_SECONDS:
                 message = await feed.get_message(timeout=BEAT_SECONDS)
                 if message is None or message["type"] != "message":
                     continue
-                heard = self._monotonic()
-                self._take(str(message["data"]), heard)
-                yield
+                if self._take(str(message["data"])):
+                    heard = self._monotonic()
+                    yield
         _log.warning("revocation feed silent", seconds=SILENCE_SECONDS)
 
     async def _confirmed(self, feed: PubSub) -> None:
-        # Until the store has confirmed the subscription, a revocation could slip between it and the snapshot.
+        # Until the store has confirmed both subscriptions, a revocation could slip past the snapshot.
+        awaited = {CHANNEL, self._own_channel}
         deadline = self._monotonic() + SILENCE_SECONDS
         while self._monotonic() < deadline:
             message = await feed.get_message(timeout=BEAT_SECONDS)
             if message is not None and message["type"] == "subscribe":
+                awaited.discard(str(message["channel"]))
+            if not awaited:
                 return
         raise StoreError("the subscription was not confirmed")
 
     async def _read_all(self) -> None:
         keys = [key async for key in self._redis.scan_iter(match=f"{DENY_PREFIX}*", count=5000)]
-        for start in range(0, len(keys), 1000):
-            batch = keys[start : start + 1000]
+        for start in range(0, len(keys), _SNAPSHOT_BATCH):
+            batch = keys[start : start + _SNAPSHOT_BATCH]
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for key in batch:
                     pipeline.pttl(key)
@@ -131,16 +146,22 @@ class RevocationList:
                     entry = key[len(DENY_PREFIX) :].replace("{", "").replace("}", "")
                     self._denied[entry] = self._clock.now() + milliseconds / 1000
 
-    def _take(self, message: str, heard: float) -> None:
+    def _take(self, message: str) -> bool:
+        """Take one message; return whether it was a beat of ours."""
         kind, _, rest = message.partition(" ")
-        if kind == "beat":
-            self._last_beat = heard
-            self._prune(heard)
-        elif kind == "deny":
+        if kind == "deny":
             entry, _, seconds = rest.partition(" ")
             self._denied[entry] = self._clock.now() + float(seconds)
+            return False
+        sent_at = self._beats.pop(int(rest), None) if kind == "beat" else None
+        if sent_at is None:
+            return False
+        self._proved_at = max(sent_at, self._proved_at or sent_at)
+        self._prune()
+        return True
 
-    def _prune(self, heard: float) -> None:
+    def _prune(self) -> None:
+        heard = self._monotonic()
         if heard < self._next_prune:
             return
         self._next_prune = heard + _PRUNE_SECONDS

@@ -11,7 +11,8 @@ MAX_DEPTH = 32
 MAX_INTEGER_DIGITS = 20
 """Enough for 64 bits; CPython needs quadratic time for thousands."""
 
-_STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# The end quote is optional, so that an unterminated string costs one look, not one for each quote in it.
+_STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _BRACKETS = re.compile(r"[\[\]{}]")
 
 

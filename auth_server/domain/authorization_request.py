@@ -18,10 +18,10 @@ from shared.oauth.errors import (
     UnauthorizedClient,
     UnsupportedResponseType,
 )
-from shared.oauth.scopes import parse_scope
+from shared.oauth.scopes import expand, parse_scope
 from shared.policy import DEFAULT_SCOPE
 
-MAX_STATE_LENGTH = 4096
+MAX_STATE_BYTES = 4096
 _PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 
 
@@ -110,9 +110,13 @@ def validate(
     challenge = pkce.check_challenge(
         parameters.single("code_challenge"), parameters.single("code_challenge_method")
     )
+    scopes = parse_scope(parameters.single("scope") or DEFAULT_SCOPE)
+    if not expand(scopes):
+        # offline_access alone is nothing a person could allow; who asks for it means the default with it.
+        scopes = parse_scope(f"{DEFAULT_SCOPE} {' '.join(scopes)}")
     return ValidatedAuthorizationRequest(
         redirect=redirect,
-        scopes=parse_scope(parameters.single("scope") or DEFAULT_SCOPE),
+        scopes=scopes,
         resource=resources.choose(parameters.single("resource")),
         code_challenge=challenge,
         prompt=_prompt(parameters.single("prompt")),
@@ -150,8 +154,8 @@ def _unsupported(parameters: AuthorizationParameters) -> OAuthError | None:
 
 
 def _state(state: str | None) -> OAuthError | None:
-    if state is not None and len(state) > MAX_STATE_LENGTH:
-        return InvalidRequest(f"The state is longer than {MAX_STATE_LENGTH} characters.")
+    if state is not None and len(state.encode()) > MAX_STATE_BYTES:
+        return InvalidRequest(f"The state is longer than {MAX_STATE_BYTES} bytes.")
     return None
 
 

@@ -11,6 +11,10 @@ MAX_LENGTH = 2000
 
 # RFC 3986 characters; a percent sign only in front of two hexadecimal digits.
 _URI = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
+# A name, an IPv4 address or an IPv6 address in brackets, and a port. Nothing else that RFC 3986 allows: no
+# name in use has it, and the host becomes part of a Content-Security-Policy.
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9\-_]{0,61}[A-Za-z0-9_])?"
+_AUTHORITY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?")
 _SCHEME = re.compile(r"[a-z][a-z0-9+\-.]*")
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 _DOT_SEGMENTS = frozenset({".", "..", "%2e", "%2e%2e", ".%2e", "%2e."})
@@ -45,10 +49,10 @@ class RedirectPolicy:
         return uri
 
     def _check_web(self, uri: str, parts: SplitResult) -> None:
-        if not uri.startswith(f"{parts.scheme}://") or not parts.hostname or "*" in parts.netloc:
-            raise InvalidRedirectUri("A redirect URI must name one host.")
         if "@" in parts.netloc:
             raise InvalidRedirectUri("A redirect URI must not contain a user.")
+        if not parts.hostname or not _AUTHORITY.fullmatch(parts.netloc):
+            raise InvalidRedirectUri("A redirect URI must name one host.")
         if any(segment.lower() in _DOT_SEGMENTS for segment in parts.path.split("/")):
             raise InvalidRedirectUri("A redirect URI must not contain dot segments.")
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK_HOSTS and not self.allow_http:
@@ -78,9 +82,14 @@ def matches(registered: str, requested: str) -> bool:
     return loopback is not None and loopback == _loopback_without_port(requested)
 
 
-def is_loopback_only(redirect_uris: tuple[str, ...]) -> bool:
-    """Return whether every URI leads to this computer: then nobody knows which program asks."""
-    return all(_loopback_without_port(uri) is not None for uri in redirect_uris)
+def leads_to_this_computer(uri: str) -> bool:
+    """Return whether a program on the person's own computer gets the code: then any of them may have asked.
+
+    That is so for loopback addresses and for private-use schemes, which any program can claim.
+    """
+    return not uri.startswith("https:") and (
+        not uri.startswith("http:") or _loopback_without_port(uri) is not None
+    )
 
 
 def display_host(uri: str) -> str:

@@ -1,5 +1,6 @@
 """Dynamic client registration: rules, defaults, credentials (RFC 7591 sections 2 and 3)."""
 
+import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
 MAX_REDIRECT_URIS = 20
 MAX_TEXT = 200
 MAX_URL = 2000
+MAX_METADATA = 8192
 
 _TEXT_MEMBERS = ("client_name", "software_id", "software_version")
 _URL_MEMBERS = ("client_uri", "logo_uri", "policy_uri", "tos_uri")
@@ -68,6 +70,8 @@ def register(
         echoed["scope"] = scope
     echoed |= {name: text for name in _TEXT_MEMBERS if (text := _text(metadata, name))}
     echoed |= {name: url for name in _URL_MEMBERS if (url := _url(metadata, name))}
+    if len(json.dumps(echoed)) > MAX_METADATA:
+        raise InvalidClientMetadata(f"The metadata is longer than {MAX_METADATA} characters altogether.")
     secret = None if auth_method == "none" else generate.secret(generate.CLIENT_SECRET)
     client = Client(
         client_id=generate.client_id(),

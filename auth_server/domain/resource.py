@@ -41,7 +41,8 @@ def _comparable(uri: str) -> str:
         parts = urlsplit(uri)
     except ValueError:
         return uri
-    if "#" in uri or not parts.netloc:
+    # What urlsplit drops without a word (line ends, tabs) is part of no URI either.
+    if "#" in uri or not parts.netloc or not uri.isprintable():
         return uri
     # An empty path and "/" are the same resource; no other trailing slash is touched.
     return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path or '/'}" + (

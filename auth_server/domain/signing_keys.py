@@ -68,6 +68,11 @@ class Keyring:
             self._active = active
             self._published = keys
 
+    def clear(self) -> None:
+        """Forget every key."""
+        self._active = None
+        self._published = ()
+
     @property
     def is_loaded(self) -> bool:
         """Whether there is a key to sign with."""

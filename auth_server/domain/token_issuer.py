@@ -16,6 +16,7 @@ from joserfc.jws import JWSRegistry
 from auth_server.domain import generate
 from auth_server.domain.signing_keys import Keyring
 from auth_server.models import Grant
+from shared import strict_json
 from shared.clock import Clock
 from shared.oauth.access_token import GRANT_ID_CLAIM, SIGNING_ALGORITHMS, TYP
 from shared.oauth.errors import InvalidGrant
@@ -163,6 +164,19 @@ class TokenIssuer:
             )
         except (JoseError, ValueError, KeyError, TypeError):
             return None
+
+    def names_unknown_key(self, value: str) -> bool:
+        """Return whether a string looks like an access token of a key that is not in this replica's ring."""
+        if len(value) > MAX_TOKEN_LENGTH or value.count(".") != 2:
+            return False
+        try:
+            unverified_header = strict_json.load_object(from_base64url(value.partition(".")[0]))
+        except ValueError:
+            return False
+        kid = unverified_header.get("kid")
+        return (
+            unverified_header.get("typ") == TYP and isinstance(kid, str) and self._keyring.find(kid) is None
+        )
 
     def _public_key(self, kid: str) -> RSAKey:
         key = self._keyring.find(kid)

@@ -12,32 +12,31 @@ from auth_server.domain.authorization_request import (
 )
 from auth_server.endpoints import browser, pages
 from auth_server.endpoints.errors import redirect_error
-from auth_server.endpoints.parameters import MAX_BODY_BYTES, parse
+from auth_server.endpoints.parameters import FORM, MAX_BODY_BYTES, check_content_type, parse
 from auth_server.models import PendingAuthorization
 from auth_server.services import Services, ServicesDep
-from shared.oauth.errors import InvalidRequest, LoginRequired, OAuthError
+from shared.oauth.errors import LoginRequired, OAuthError
 from shared.web.limits import read_body
 
 router = APIRouter()
 
 
-@router.get("/oauth/authorize")
+@router.api_route("/oauth/authorize", methods=["GET", "POST"])
 async def authorize(request: Request, services: ServicesDep) -> Response:
-    """Begin: check the request and send the person to sign in, or to consent when they are signed in."""
-    return await _begin(request, services, parse(request.scope["query_string"]))
+    """Begin: check the request and send the person to sign in, or to consent when they are signed in.
 
-
-@router.post("/oauth/authorize")
-async def authorize_by_form(request: Request, services: ServicesDep) -> Response:
-    """Begin likewise with the parameters in a form (RFC 6749 section 3.1)."""
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "application/x-www-form-urlencoded":
-        raise InvalidRequest("The Content-Type must be application/x-www-form-urlencoded.", status=415)
+    The parameters come in the query, or in a form (RFC 6749 section 3.1).
+    """
+    if request.method == "GET":
+        return await _begin(request, services, parse(request.scope["query_string"]))
+    check_content_type(request, FORM)
     body = await read_body(request.scope, request.receive, limit=MAX_BODY_BYTES)
     return await _begin(request, services, parse(body))
 
 
 async def _begin(request: Request, services: Services, parameters: AuthorizationParameters) -> Response:
+    # Without keys the store is not ours: 503, and nobody is told that their app is unknown.
+    services.keyring.active()
     client_id = parameters.single("client_id")
     client = await services.clients.find(client_id) if client_id else None
     redirect = trusted_redirect(parameters, client)
@@ -56,7 +55,9 @@ async def _send_to_person(
 ) -> Response:
     handle = generate.secret(generate.TRANSACTION)
     secret = browser.ensure_browser_cookie(request, services)
-    force_sign_in = bool(validated.prompt & {"login", "select_account"})
+    session = await browser.session_of(request, services)
+    sign_in_anew = bool(validated.prompt & {"login", "select_account"})
+    before = generate.digest(session.session_id) if session is not None and sign_in_anew else ""
     await services.pending.save(
         handle,
         PendingAuthorization(
@@ -67,10 +68,10 @@ async def _send_to_person(
             scopes=validated.scopes,
             resource=validated.resource,
             browser=generate.digest(secret),
+            signed_in_before=before,
         ),
     )
-    session = None if force_sign_in else await browser.session_of(request, services)
-    step = "sign-in" if session is None else "consent"
+    step = "sign-in" if session is None or before else "consent"
     location = f"{pages.base_path(request)}/oauth/{step}?txn={handle}"
     response = RedirectResponse(location, 303, headers={"Cache-Control": "no-store"})
     browser.keep_browser_cookie(response, services, secret)

@@ -33,9 +33,10 @@ def keep_browser_cookie(response: Response, services: Services, secret: str) -> 
 
 
 async def session_of(request: Request, services: Services) -> UserSession | None:
-    """Return the session of the person signed in with this browser."""
+    """Return the session of the person signed in with this browser, if that person is still admitted."""
     session_id = _cookie(request, services, "session")
-    return None if session_id is None else await services.sessions.find(session_id)
+    session = None if session_id is None else await services.sessions.find(session_id)
+    return session if session is not None and services.admission.admits_session(session) else None
 
 
 def keep_session_cookie(response: Response, services: Services, session_id: str) -> None:

@@ -18,15 +18,10 @@ _log = get_logger("oauth:client")
 _REFUSED = "The client is unknown or did not authenticate. Register again if the registration was removed."
 
 
-class InvalidBasicClient(InvalidClient):
-    """The same with a challenge, because the client used the Authorization header (RFC 6749 section 5.2)."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Presented:
     client_id: str
     secret: str | None
-    by_header: bool
 
 
 async def authenticate(request: Request, form: Mapping[str, str], clients: ClientStore) -> Client:
@@ -50,7 +45,7 @@ async def authenticate(request: Request, form: Mapping[str, str], clients: Clien
         reason = "" if right else "wrong or missing secret"
     if reason or client is None:
         _log.info("client refused", reason=reason, client_id=presented.client_id[:100])
-        raise (InvalidBasicClient if presented.by_header else InvalidClient)(_REFUSED)
+        raise InvalidClient(_REFUSED)
     return client
 
 
@@ -64,26 +59,27 @@ def _presented(request: Request, form: Mapping[str, str]) -> _Presented:
         client_id = form.get("client_id")
         if client_id is None:
             raise InvalidClient("The client_id is missing.")
-        return _Presented(client_id, form.get("client_secret"), by_header=False)
+        return _Presented(client_id, form.get("client_secret"))
     if "client_secret" in form:
         raise InvalidRequest("A client must use one authentication method: the header or the body.")
     client_id, secret = _basic(headers[0])
     if form.get("client_id", client_id) != client_id:
         raise InvalidRequest("The client_id of the body is not the one of the Authorization header.")
-    return _Presented(client_id, secret, by_header=True)
+    # As in a form, an empty value counts as not sent: public clients do this.
+    return _Presented(client_id, secret or None)
 
 
 def _basic(header: str) -> tuple[str, str]:
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
-        raise InvalidBasicClient("The Authorization header must use the Basic scheme here.")
+        raise InvalidClient("The Authorization header must use the Basic scheme here.")
     try:
         pair = base64.b64decode(encoded.strip(), validate=True).decode("ascii")
     except (binascii.Error, ValueError):
-        raise InvalidBasicClient("The Authorization header is not valid Basic authentication.") from None
+        raise InvalidClient("The Authorization header is not valid Basic authentication.") from None
     client_id, colon, secret = pair.partition(":")
     if not colon:
-        raise InvalidBasicClient("The Authorization header is not valid Basic authentication.")
+        raise InvalidClient("The Authorization header is not valid Basic authentication.")
     return _form_decoded(client_id), _form_decoded(secret)
 
 
@@ -92,4 +88,4 @@ def _form_decoded(value: str) -> str:
     try:
         return unquote_to_bytes(value.replace("+", " ")).decode("utf-8")
     except UnicodeDecodeError:
-        raise InvalidBasicClient("The Authorization header is not valid Basic authentication.") from None
+        raise InvalidClient("The Authorization header is not valid Basic authentication.") from None

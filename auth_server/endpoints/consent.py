@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from auth_server.domain import generate
-from auth_server.domain.redirect_uri import display_host, form_action_source, is_loopback_only
+from auth_server.domain.redirect_uri import display_host, form_action_source, leads_to_this_computer
 from auth_server.endpoints import browser, pages
 from auth_server.endpoints.errors import redirect_back
 from auth_server.endpoints.parameters import read_form
@@ -35,16 +35,22 @@ class _Waiting:
     session: UserSession
 
 
-@router.get("/oauth/consent")
-async def show(request: Request, services: ServicesDep, txn: str = "") -> Response:
+@router.api_route("/oauth/consent", methods=["GET", "POST"])
+async def consent(request: Request, services: ServicesDep, txn: str = "") -> Response:
+    """Show who asks for what, or take the decision."""
+    if request.method == "GET":
+        return await _show(request, services, txn)
+    return await _submit(request, services)
+
+
+async def _show(request: Request, services: Services, txn: str) -> Response:
     """Show who asks for what."""
     pending = await browser.pending_of(request, services, txn)
     waiting = await _waiting(request, services, txn, pending)
     return _sign_in_first(request, txn) if waiting is None else _page(request, services, waiting)
 
 
-@router.post("/oauth/consent")
-async def submit(request: Request, services: ServicesDep) -> Response:
+async def _submit(request: Request, services: Services) -> Response:
     """Take the decision and send the person back to the client."""
     form = await read_form(request)
     handle = form.get("txn", "")
@@ -84,7 +90,7 @@ async def _waiting(
     request: Request, services: Services, handle: str, pending: PendingAuthorization
 ) -> _Waiting | None:
     session = await browser.session_of(request, services)
-    if session is None:
+    if session is None or generate.digest(session.session_id) == pending.signed_in_before:
         return None
     client = await services.clients.find(pending.client_id)
     if client is None:
@@ -109,7 +115,7 @@ def _page(request: Request, services: Services, waiting: _Waiting, *, problem: s
         "csrf": browser.form_token(services, "consent", waiting.handle, waiting.session.session_id),
         "client_name": waiting.client.name or "An app without a name",
         "redirect_host": display_host(waiting.pending.redirect_uri),
-        "only_this_computer": is_loopback_only(waiting.client.redirect_uris),
+        "only_this_computer": leads_to_this_computer(waiting.pending.redirect_uri),
         "username": waiting.session.username,
         "resource": waiting.pending.resource,
         "scopes": [scope for name, scope in SCOPES.items() if name in asked],

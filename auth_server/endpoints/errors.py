@@ -5,12 +5,12 @@ from urllib.parse import urlencode
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import Scope
 
 from auth_server.domain.authorization_request import TrustedRedirect, UntrustedRedirectError
 from auth_server.endpoints import pages
-from auth_server.endpoints.client_auth import InvalidBasicClient
 from shared.logs import get_logger
-from shared.oauth.errors import InvalidRequest, OAuthError, ServerError, TemporarilyUnavailable
+from shared.oauth.errors import InvalidClient, InvalidRequest, OAuthError, ServerError, TemporarilyUnavailable
 from shared.redis.client import StoreError
 from shared.sealing import UnsealError
 from shared.web.limits import RequestRefusedError
@@ -29,7 +29,6 @@ def add_error_handlers(app: FastAPI) -> None:
     app.exception_handler(StoreError)(_on_store_fault)
     app.exception_handler(UnsealError)(_on_sealed)
     app.exception_handler(HTTPException)(_on_http)
-    app.exception_handler(Exception)(_on_bug)
 
 
 async def _on_refusal(request: Request, error: OAuthError) -> Response:
@@ -65,9 +64,9 @@ async def _on_http(_request: Request, error: HTTPException) -> Response:
     return JSONResponse(body, error.status_code, headers=error.headers)
 
 
-async def _on_bug(request: Request, error: Exception) -> Response:
-    _log.error("unexpected error", exc_info=error)
-    return answer(request, ServerError("Something went wrong here. It has been logged."))
+def answer_bug(scope: Scope) -> Response:
+    """Return the answer to what nobody foresaw."""
+    return answer(Request(scope), ServerError("Something went wrong here. It has been logged."))
 
 
 def answer(request: Request, error: OAuthError) -> Response:
@@ -83,7 +82,8 @@ def answer(request: Request, error: OAuthError) -> Response:
     headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, InvalidBasicClient):
+    if isinstance(error, InvalidClient):
+        # RFC 9110 section 11.6.1 wants a challenge on every 401; RFC 6749 section 5.2 names this one.
         headers["WWW-Authenticate"] = 'Basic realm="oauth"'
     return JSONResponse(error.members(), error.status, headers=headers)
 

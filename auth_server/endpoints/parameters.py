@@ -13,8 +13,8 @@ from shared.web.limits import read_body
 MAX_BODY_BYTES = 64 * 1024
 MAX_FIELDS = 100
 
-_FORM = "application/x-www-form-urlencoded"
-_JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
 
 
 def parse(encoded: bytes) -> AuthorizationParameters:
@@ -52,14 +52,21 @@ async def read_form(request: Request, *, allow_json: bool = False) -> Mapping[st
         InvalidRequest: another content type, a repeated parameter, a malformed body.
         RequestRefusedError: the body is too large or too slow.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = check_content_type(request, *((FORM, JSON) if allow_json else (FORM,)))
     body = await read_body(request.scope, request.receive, limit=MAX_BODY_BYTES)
-    if content_type == _FORM:
-        return _single(parse(body))
-    if content_type == _JSON and allow_json:
-        return _from_json(body)
-    expected = f"{_FORM} or {_JSON}" if allow_json else _FORM
-    raise InvalidRequest(f"The Content-Type must be {expected}.", status=415)
+    return _single(parse(body)) if content_type == FORM else _from_json(body)
+
+
+def check_content_type(request: Request, *accepted: str) -> str:
+    """Return the media type of the request's body, without parameters.
+
+    Raises:
+        InvalidRequest: with status 415, when it is none of those accepted.
+    """
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type not in accepted:
+        raise InvalidRequest(f"The Content-Type must be {' or '.join(accepted)}.", status=415)
+    return content_type
 
 
 def _single(parameters: AuthorizationParameters) -> Mapping[str, str]:

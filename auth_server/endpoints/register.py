@@ -18,6 +18,8 @@ _log = get_logger("oauth:register")
 @router.post("/oauth/register")
 async def register(request: Request, services: ServicesDep) -> Response:
     """Register a client; it needs `redirect_uris` and nothing else."""
+    # Without keys the store is not ours: nothing that is kept there now would last.
+    services.keyring.active()
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise InvalidClientMetadata("The Content-Type must be application/json.")

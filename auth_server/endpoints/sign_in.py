@@ -16,15 +16,21 @@ router = APIRouter()
 _log = get_logger("oauth:sign-in")
 
 
-@router.get("/oauth/sign-in")
-async def show(request: Request, services: ServicesDep, txn: str = "") -> Response:
+@router.api_route("/oauth/sign-in", methods=["GET", "POST"])
+async def sign_in(request: Request, services: ServicesDep, txn: str = "") -> Response:
+    """Show the form, or take it."""
+    if request.method == "GET":
+        return await _show(request, services, txn)
+    return await _submit(request, services)
+
+
+async def _show(request: Request, services: Services, txn: str) -> Response:
     """Show the form."""
     pending = await browser.pending_of(request, services, txn)
     return await _page(request, services, txn, pending)
 
 
-@router.post("/oauth/sign-in")
-async def submit(request: Request, services: ServicesDep) -> Response:
+async def _submit(request: Request, services: Services) -> Response:
     """Take the form; on success the next page is consent."""
     form = await read_form(request)
     handle = form.get("txn", "")

@@ -15,6 +15,8 @@ router = APIRouter()
 @router.post("/oauth/token")
 async def token(request: Request, services: ServicesDep) -> Response:
     """Exchange a code or a refresh token; the body may be a form or strict JSON."""
+    # Without keys nothing can be issued; say so before anybody's credential is judged with the wrong ones.
+    services.keyring.active()
     # 1. Read the parameters.
     refuse_credentials_in_query(request)
     form = await read_form(request, allow_json=True)

@@ -47,6 +47,8 @@ class AuthorizationCodeGrant:
         self.resources.check_same(form.get("resource"), grant.resource)
         refresh = self.issuer.refresh_token(grant_id, 1) if "refresh_token" in client.grant_types else None
         response = self.issuer.respond(grant, grant.scopes, refresh)
+        # Before the claim: nothing that can fail may stand between it and the answer.
+        await self.clients.keep_alive(client.client_id)
         outcome = await self.grants.redeem(
             CodeRedemption(
                 grant_id=grant_id,
@@ -60,6 +62,5 @@ class AuthorizationCodeGrant:
         if outcome is not Redemption.OK:
             _log.info("code refused", reason=outcome.value, grant_id=grant_id, client_id=client.client_id)
             raise InvalidGrant(_REFUSED)
-        await self.clients.keep_alive(client.client_id)
         _log.info("tokens issued", grant_id=grant_id, client_id=client.client_id, scope=response.scope)
         return response.to_json()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from auth_server.domain.admission import Admission
 from auth_server.domain.resource import Resources
 from auth_server.domain.token_issuer import RefreshToken, TokenIssuer
 from auth_server.grants.base import required
@@ -27,6 +28,7 @@ class RefreshTokenGrant:
     clients: ClientStore
     issuer: TokenIssuer
     resources: Resources
+    admission: Admission
     grant_type: str = "refresh_token"
 
     async def exchange(self, form: Mapping[str, str], client: Client) -> str:
@@ -45,10 +47,15 @@ class RefreshTokenGrant:
         grant = await self.grants.find(presented.grant_id)
         if grant is None or grant.client_id != client.client_id:
             raise InvalidGrant(_REFUSED)
+        if not self.admission.admits(grant.username):
+            await self.grants.revoke(grant.grant_id, reason="account_not_admitted")
+            raise InvalidGrant(_REFUSED)
         self.resources.check_same(form.get("resource"), grant.resource)
         scopes = _requested_scopes(form.get("scope"), grant)
         successor = self.issuer.refresh_token(grant.grant_id, presented.generation + 1)
         body = self.issuer.respond(grant, scopes, successor).to_json()
+        # Before the claim: nothing that can fail may stand between it and the answer.
+        await self.clients.keep_alive(client.client_id)
         outcome, sealed = await self.grants.rotate(
             RefreshRotation(
                 grant_id=grant.grant_id,
@@ -67,7 +74,6 @@ class RefreshTokenGrant:
                 "refresh refused", reason=outcome.value, grant_id=grant.grant_id, client_id=client.client_id
             )
             raise InvalidGrant(_REFUSED)
-        await self.clients.keep_alive(client.client_id)
         _log.info("tokens refreshed", grant_id=grant.grant_id, client_id=client.client_id)
         return body
 
@@ -76,10 +82,10 @@ def _requested_scopes(scope: str | None, grant: Grant) -> tuple[str, ...]:
     if scope is None:
         return grant.scopes
     requested = parse_scope(scope)
-    beyond = expand(requested) - expand(grant.scopes)
+    reach = expand(requested)
     # offline_access opens no tool, and many clients repeat it on every request.
-    if beyond:
-        raise InvalidScope("The scope goes beyond what was granted.")
+    if not reach or reach - expand(grant.scopes):
+        raise InvalidScope("The scope is nothing, or more than was granted.")
     return tuple(name for name in requested if name != OFFLINE_ACCESS or name in grant.scopes)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from auth_server.domain.admission import Admission
 from auth_server.sign_in.base import Person, SignInRefusedError
 from shared.logs import get_logger
 from shared.oauth.errors import TemporarilyUnavailable
@@ -18,11 +19,11 @@ _MAX_LENGTH = 512
 
 @dataclass(frozen=True, slots=True)
 class ApiTokenSignIn:
-    """Anybody with a Val Town account; only `allowed_users` (lower-case names) when there are any."""
+    """Anybody with a Val Town account who is admitted."""
 
     http: httpx.AsyncClient
     api_url: str
-    allowed_users: frozenset[str]
+    admission: Admission
 
     async def verify(self, form: Mapping[str, str]) -> Person:
         """Return the owner of the posted `api_token`; the token becomes the credential of what they approve.
@@ -33,7 +34,7 @@ class ApiTokenSignIn:
         """
         token = posted_token(form)
         user = await account_of(self.http, self.api_url, token)
-        if self.allowed_users and user.username.lower() not in self.allowed_users:
+        if not self.admission.admits(user.username):
             raise SignInRefusedError("This server is not open to your Val Town account.", status=403)
         return Person(subject=user.id, username=user.username, credential=token)
 

@@ -152,8 +152,8 @@ class GrantStore(Protocol):
         """End a grant and everything issued from it, and tell every mcp_server; return if it was alive."""
         ...
 
-    async def revoke_access_token(self, grant_id: str, token_id: str) -> None:
-        """End one access token, and tell every mcp_server; the grant lives on."""
+    async def revoke_access_token(self, grant_id: str, token_id: str, *, expires_at: int) -> None:
+        """End one access token (it expires at that second anyway), and tell every mcp_server."""
         ...
 
 
@@ -170,8 +170,4 @@ class KeyringStore(Protocol):
         With `replace` false, an active key that is there already stays: of several processes that start at
         once, one wins.
         """
-        ...
-
-    async def check_encryption_key(self) -> bool:
-        """Return whether the store was sealed with this process's key; claims an empty store."""
         ...

@@ -18,6 +18,9 @@ METADATA_SECONDS: Final = 300.0
 RETRY_SECONDS: Final = 5.0
 """How long nobody asks again after the issuer did not answer."""
 
+# Not compressed, so that the bytes read are the bytes kept.
+_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
+
 _log = get_logger("mcp:issuer")
 
 
@@ -34,12 +37,10 @@ async def fetch_document(http: httpx.AsyncClient, url: str) -> bytes:
     try:
         async with (
             asyncio.timeout(FETCH_SECONDS),
-            http.stream(
-                "GET", url, headers={"Accept": "application/json"}, follow_redirects=False
-            ) as response,
+            http.stream("GET", url, headers=_HEADERS, follow_redirects=False) as response,
         ):
-            if response.status_code != 200:
-                raise IssuerUnavailableError(f"{url} answered {response.status_code}")
+            if response.status_code != 200 or "content-encoding" in response.headers:
+                raise IssuerUnavailableError(f"{url} answered {response.status_code}, or compressed")
             return await _read(response)
     except (httpx.HTTPError, TimeoutError, OSError) as error:
         raise IssuerUnavailableError(f"{url}: {type(error).__name__}") from None
@@ -47,7 +48,7 @@ async def fetch_document(http: httpx.AsyncClient, url: str) -> bytes:
 
 async def _read(response: httpx.Response) -> bytes:
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > MAX_DOCUMENT_BYTES:
             raise IssuerUnavailableError(f"{response.url} sent more than {MAX_DOCUMENT_BYTES} bytes")

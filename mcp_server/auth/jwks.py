@@ -17,6 +17,7 @@ from mcp_server.auth.issuer import IssuerUnavailableError, fetch_document
 from shared import strict_json
 from shared.clock import Clock
 from shared.logs import get_logger
+from shared.sealing import from_base64url
 
 REFRESH_SECONDS: Final = 300.0
 """After so long the keys are read again, in the background: a withdrawn key lives no longer."""
@@ -24,7 +25,7 @@ REFRESH_SECONDS: Final = 300.0
 COOLDOWN_SECONDS: Final = 30.0
 """Between two reads, whatever tokens name."""
 
-COLD_RETRY_SECONDS: Final = 1.0
+COLD_RETRY_SECONDS: Final = 0.2
 """Between two reads while there are no keys at all."""
 
 STALE_SECONDS: Final = 86_400.0
@@ -90,11 +91,12 @@ class Jwks:
         key = self._keys.get(unverified_kid)
         if key is not None or self._unknown.get(unverified_kid, 0.0) > self._clock.now():
             return key
-        await self._refresh_if_allowed()
+        asked = await self._refresh_if_allowed()
         key = self._keys.get(unverified_kid)
         if key is None and self._last_failed:
             raise KeysUnavailableError("the token names a new key and the issuer does not answer")
-        if key is None:
+        if key is None and asked:
+            # Only on the issuer's word: a key published since the last read must not be taken for unknown.
             self._remember_unknown(unverified_kid)
         return key
 
@@ -110,11 +112,14 @@ class Jwks:
         # Below zero the clock was set back; waiting for it to catch up could take for ever.
         return not 0 <= self._clock.now() - self._tried_at < cooldown
 
-    async def _refresh_if_allowed(self) -> None:
-        if self._refreshing is None and not self._may_try():
-            return
+    async def _refresh_if_allowed(self) -> bool:
+        """Wait for a read, and return whether it began just now."""
+        begins = self._refreshing is None
+        if begins and not self._may_try():
+            return False
         # Shielded: the request that happened to start the read may go away, others wait for it.
         await asyncio.shield(self._start_refresh())
+        return begins
 
     def _start_refresh(self) -> asyncio.Task[None]:
         if self._refreshing is None:
@@ -190,15 +195,18 @@ def _import_key(kid: str, entry: dict[str, object]) -> VerificationKey | None:
     }
     kind = (members.get("kty"), members.get("crv"), members.get("alg", "RS256"))
     match kind:
-        case ("RSA", None, "RS256"):
-            rsa = RSAKey.import_key(members)
-            return VerificationKey(kid, "RS256", rsa) if rsa.raw_value.key_size >= MIN_RSA_BITS else None
+        case ("RSA", None, "RS256") if _bits(entry.get("n")) >= MIN_RSA_BITS:
+            return VerificationKey(kid, "RS256", RSAKey.import_key(members))
         case ("EC", "P-256", "ES256"):
             return VerificationKey(kid, "ES256", ECKey.import_key(members))
         case ("OKP", "Ed25519", "EdDSA"):
             return VerificationKey(kid, "EdDSA", OKPKey.import_key(members))
         case _:
             return None
+
+
+def _bits(modulus: object) -> int:
+    return int.from_bytes(from_base64url(str(modulus))).bit_length()
 
 
 def _identities(keys: Mapping[str, VerificationKey]) -> dict[str, tuple[str, str]]:

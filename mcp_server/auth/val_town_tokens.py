@@ -2,22 +2,56 @@
 
 from typing import Final
 
+import httpx
+
 from mcp_server.auth.principal import Principal
 from shared.clock import Clock
 from shared.credentials import CredentialGoneError, CredentialOwner, CredentialStore
+from shared.valtown.client import ValTownClient
 from shared.valtown.errors import Unauthorized
 
 KEPT_SECONDS: Final = 60.0
 KEPT_GRANTS: Final = 1024
 
+_GONE: Final = "The link to the Val Town account is gone."
+
+
+class ServerAccount:
+    """Owner mode: the server's own token, and whose it is."""
+
+    def __init__(self, http: httpx.AsyncClient, api_url: str, token: str | None) -> None:
+        """Take the HTTP client, Val Town's base URL, and VAL_TOWN_API_TOKEN if there is one."""
+        self._http = http
+        self._api_url = api_url
+        self._token = token
+        self._account_id: str | None = None
+
+    async def token_for(self, subject: str) -> str:
+        """Return the server's token for a grant of its own account.
+
+        A grant made while another account's token was configured must not get this one's.
+
+        Raises:
+            Unauthorized: there is no such token, or it is another account's.
+            ValTownError: Val Town did not say whose it is.
+        """
+        if self._token is None:
+            raise Unauthorized(None, _GONE)
+        if self._account_id is None:
+            self._account_id = (await ValTownClient(self._http, self._api_url, self._token).me()).id
+        if self._account_id != subject:
+            raise Unauthorized(None, _GONE)
+        return self._token
+
 
 class ValTownTokens:
-    """Looks up the credential of a grant; in owner mode the store gives the server's own."""
+    """Looks up the credential of a grant."""
 
-    def __init__(self, store: CredentialStore, clock: Clock) -> None:
-        """Take the store of sealed credentials and the clock."""
+    def __init__(self, store: CredentialStore, clock: Clock, *, server: ServerAccount) -> None:
+        """Take the store of sealed credentials, the clock, and the account of owner mode."""
         self._store = store
         self._clock = clock
+        self._server = server
         self._kept: dict[CredentialOwner, tuple[str, float]] = {}
 
     async def token_of(self, principal: Principal) -> str:
@@ -25,18 +59,26 @@ class ValTownTokens:
 
         Raises:
             Unauthorized: the grant has no usable credential any more.
+            ValTownError: in owner mode, Val Town did not say whose the server's token is.
             StoreError: the store did not answer.
         """
         owner = CredentialOwner(principal.grant_id or "", principal.subject, principal.client_id or "")
         token, until = self._kept.get(owner, ("", 0.0))
         if 0 < until - self._clock.now() <= KEPT_SECONDS:
             return token
-        self._kept.pop(owner, None)
         try:
-            token = await self._store.read(owner)
+            kept = await self._store.read(owner)
         except CredentialGoneError:
-            raise Unauthorized(None, "The link to the Val Town account is gone.") from None
+            raise Unauthorized(None, _GONE) from None
+        if kept is None:
+            return await self._server.token_for(principal.subject)
+        self._keep(owner, kept)
+        return kept
+
+    def _keep(self, owner: CredentialOwner, token: str) -> None:
+        now = self._clock.now()
+        for other in [other for other, (_, until) in self._kept.items() if until <= now]:
+            del self._kept[other]
         if len(self._kept) >= KEPT_GRANTS:
             del self._kept[next(iter(self._kept))]
-        self._kept[owner] = (token, self._clock.now() + KEPT_SECONDS)
-        return token
+        self._kept[owner] = (token, now + KEPT_SECONDS)

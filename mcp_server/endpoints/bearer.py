@@ -25,6 +25,8 @@ LEGACY_REQUESTS: Final = Counter(
 # RFC 6750 section 2.1: b64token.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 _LEGACY_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,1024}")
+# What we issue ourselves is never sent to Val Town, not even by a client that puts it into the wrong header.
+_OURS: Final = re.compile(r"eyJ[^.]*\.[^.]*\.[^.]*|vt(?:ac|cs|r)_.*")
 _EVERYTHING: Final = (*UMBRELLAS, *(scope.name for scope in SCOPES.values() if scope.by_name_only))
 
 _log = get_logger("mcp:guard")
@@ -87,7 +89,10 @@ def _check_single(authorization: list[str], legacy: list[str], scope: Scope) -> 
     if len(authorization) > 1 or len(legacy) > 1:
         raise InvalidRequest("Send one credential, once.")
     if authorization and b"access_token" in scope["query_string"]:
-        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+        try:
+            query = parse_qsl(scope["query_string"].decode("latin-1"), max_num_fields=100)
+        except ValueError:
+            raise InvalidRequest("The URL has too many parameters.") from None
         if any(name == "access_token" for name, _ in query):
             raise InvalidRequest("Send the access token in the Authorization header alone.")
 
@@ -105,6 +110,10 @@ def _bearer_token(authorization: list[str]) -> str:
 def _legacy_caller(token: str) -> Caller:
     if not _LEGACY_TOKEN.fullmatch(token):
         raise InvalidRequest(f"{LEGACY_HEADER} is malformed.")
+    if _OURS.fullmatch(token):
+        raise InvalidRequest(
+            f"{LEGACY_HEADER} takes a Val Town API token; send ours as Authorization: Bearer."
+        )
     LEGACY_REQUESTS.inc()
     _log.debug("legacy header used")
     principal = Principal(

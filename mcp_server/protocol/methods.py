@@ -10,7 +10,7 @@ from typing import Final
 
 import mcp_types
 from mcp_types.methods import CLIENT_REQUESTS, serialize_server_result, validate_client_request
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from mcp_server.protocol.jsonrpc import ProtocolError, Request
@@ -26,6 +26,7 @@ TOOLS_TTL: Final = 60_000
 
 _CAPABILITY: Final = {"tools/list": "tools"}
 _KEPT_LISTS: Final = 256
+_CALL_RESULT: Final = TypeAdapter(mcp_types.CallToolResult)
 
 
 class ScopeRequiredError(Exception):
@@ -144,11 +145,19 @@ class Methods:
         _check_reach(tool, exchange.context.principal.scopes)
         arguments = params.get("arguments")
         result = await tool.call(exchange.context, arguments if isinstance(arguments, dict) else {})
-        dumped = result.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return self._encode("tools/call", exchange.revision, dumped)
+        return self._encode_call(result, exchange.revision)
 
     def _capabilities(self) -> dict[str, object]:
         return {name: {} for method, name in _CAPABILITY.items() if method in self._handlers}
+
+    def _encode_call(self, result: mcp_types.CallToolResult, revision: Revision) -> bytes:
+        # Straight from the model: it was built here, and fits every revision but for what is set or left out
+        # below. Validating it again would cost more than anything else in a request.
+        if not revision.modern:
+            return _CALL_RESULT.dump_json(result, by_alias=True, exclude_none=True, exclude={"result_type"})
+        meta = {**(result.meta or {}), mcp_types.SERVER_INFO_META_KEY: self._server}
+        stamped = result.model_copy(update={"meta": meta})
+        return _CALL_RESULT.dump_json(stamped, by_alias=True, exclude_none=True)
 
     def _encode(self, method: str, revision: Revision, result: dict[str, object]) -> bytes:
         if revision.modern:

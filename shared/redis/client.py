@@ -7,6 +7,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 StoreError = RedisError
 """Any fault of the store. It becomes 503 with Retry-After, never a refusal of the caller's credentials."""
@@ -32,8 +33,11 @@ def connect(url: str) -> Redis:
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
         protocol=3,
+        # With these notifications on, the default, redis-py takes any idle connection for a good one.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
-    return Redis(connection_pool=pool)
+    # The client owns its pool, so that closing it closes every connection.
+    return Redis.from_pool(pool)
 
 
 async def read_hash(redis: Redis, key: str) -> dict[str, str]:

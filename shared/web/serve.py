@@ -1,15 +1,20 @@
 """Runs a service under uvicorn: bounded, quiet, and with one clear sentence when it cannot start."""
 
 import asyncio
+import os
+import signal
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import NoReturn
 
 import uvicorn
 from redis.asyncio import Redis
 from starlette.types import ASGIApp
+
+from shared.key_check import StoreEmptiedError, WrongEncryptionKeyError
+from shared.redis.client import StoreError
 
 DRAIN_SECONDS = 10
 """How long requests under way may go on after SIGTERM."""
@@ -29,7 +34,8 @@ def listen(host: str, port: int, *, setting: str) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        reason = error.strerror or str(error)
+        # asyncio and socket add the address to strerror; errno says it once.
+        reason = os.strerror(error.errno) if error.errno else str(error)
         _say(f"Cannot listen on {host}:{port}: {reason}. Set {setting} to another port.")
         raise SystemExit(1) from None
 
@@ -46,8 +52,14 @@ def cannot_start(service: str, problems: Iterable[str]) -> NoReturn:
     raise SystemExit(2)
 
 
-def serve(app: ASGIApp, listener: socket.socket, redis: Redis) -> None:
-    """Serve until SIGINT or SIGTERM, finish what is in flight within DRAIN_SECONDS, then close the store."""
+def serve(
+    app: ASGIApp, listener: socket.socket, redis: Redis, *, service: str, check: Callable[[], Awaitable[None]]
+) -> None:
+    """Serve until SIGINT or SIGTERM, finish what is in flight within DRAIN_SECONDS, then close the store.
+
+    Raises:
+        SystemExit: with status 2 and a sentence, when `check` raises WrongEncryptionKeyError.
+    """
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -64,14 +76,25 @@ def serve(app: ASGIApp, listener: socket.socket, redis: Redis) -> None:
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     server = uvicorn.Server(config)
-    # uvicorn raises the signal again that stopped it; Ctrl-C is no error.
+    # uvicorn raises the signal again that stopped it. Neither is an error, and the store is to be closed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         try:
+            runner.run(_check_key(check, service))
             runner.run(server.serve(sockets=[listener]))
         finally:
             runner.run(redis.aclose())
     if not server.started:
         raise SystemExit(1)
+
+
+async def _check_key(check: Callable[[], Awaitable[None]], service: str) -> None:
+    # A store that is away or empty is no reason not to start: the service is not ready until it comes.
+    with suppress(StoreError, StoreEmptiedError, OSError):
+        try:
+            await check()
+        except WrongEncryptionKeyError as error:
+            cannot_start(service, [str(error)])
 
 
 def _say(text: str) -> None:

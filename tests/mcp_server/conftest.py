@@ -1,10 +1,8 @@
-"""The MCP server in process, with an issuer and a Val Town that tests look into."""
+"""The MCP server in process."""
 
-import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -14,69 +12,17 @@ from redis.asyncio import Redis
 from mcp_server.app import create_app
 from mcp_server.settings import McpSettings
 from shared.clock import Clock
-from shared.credentials import CredentialOwner, credential_key, seal_credential
-from shared.revocation import CHANNEL
-from shared.sealing import Sealer
-from tests.support.mcp_client import McpClient
+from tests.support.resource_server import (
+    ENCRYPTION_KEY,
+    ISSUER,
+    RESOURCE,
+    VAL_TOWN,
+    OpenServer,
+    Outside,
+    Server,
+    until_ready,
+)
 from tests.support.tokens import SigningKey, TokenMint
-
-ISSUER = "https://auth.test"
-RESOURCE = "https://mcp.test/mcp"
-VAL_TOWN = "https://val-town.test"
-ENCRYPTION_KEY = bytes(range(32))
-VAL_TOWN_TOKEN = "vtwn_test_ada"
-
-OpenServer = Callable[..., AbstractAsyncContextManager["Server"]]
-
-
-@dataclass
-class Outside:
-    """Everything the server calls: the issuer, which may be down, and Val Town, which notes what it is sent."""
-
-    keys: list[dict[str, Any]]
-    issuer_down: bool = False
-    key_set: Callable[[], httpx.Response] | None = None
-    fetched: list[str] = field(default_factory=list)
-    val_town_requests: list[httpx.Request] = field(default_factory=list)
-
-    def answer(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of the server."""
-        if request.url.host == "val-town.test":
-            self.val_town_requests.append(request)
-            return httpx.Response(401, json={"message": "Unauthorized"})
-        self.fetched.append(str(request.url))
-        if self.issuer_down:
-            raise httpx.ConnectError("down", request=request)
-        if request.url.path == "/.well-known/jwks.json":
-            return self.key_set() if self.key_set else httpx.Response(200, json={"keys": self.keys})
-        if request.url.path == "/.well-known/oauth-authorization-server":
-            return httpx.Response(200, content=b'{"issuer": "https://auth.test",  "x": 1}')
-        return httpx.Response(404)
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running server: an HTTP client of it, what it calls, and tokens for it."""
-
-    http: httpx.AsyncClient
-    outside: Outside
-    mint: TokenMint
-    clock: Clock
-    redis: Redis
-
-    def token(self, **changes: Any) -> str:
-        """Return an access token for this server, changed as `TokenMint.token` does."""
-        return self.mint.token(self.clock.now(), **changes)
-
-    def client(self, **changes: Any) -> McpClient:
-        """Return an MCP client with an access token."""
-        return McpClient(self.http, self.token(**changes))
-
-    async def link(self, token: str = VAL_TOWN_TOKEN, *, grant_id: str = "grant-1") -> None:
-        """Store the Val Town credential of a grant, as the authorization server does at consent."""
-        owner = CredentialOwner(grant_id=grant_id, subject="user-ada", client_id="client-1")
-        sealed = seal_credential(Sealer(ENCRYPTION_KEY), owner, token)
-        await self.redis.set(credential_key(grant_id), sealed)
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +60,7 @@ def open_server(redis: Redis, clock: Clock, signing_key: SigningKey, outside: Ou
                 httpx.AsyncClient(transport=transport, base_url=settings.resource_origin) as client,
             ):
                 if ready:
-                    await _until_ready(client, redis)
+                    await until_ready(client, redis)
                 yield Server(client, outside, mint, clock, redis)
 
     return opened
@@ -127,9 +73,7 @@ async def server(open_server: OpenServer) -> AsyncIterator[Server]:
         yield opened
 
 
-async def _until_ready(client: httpx.AsyncClient, redis: Redis) -> None:
-    # A beat of the test's own, so that nobody has to wait for the next regular one.
-    async with asyncio.timeout(5):
-        while (await client.get("/readyz")).status_code != 200:
-            await redis.publish(CHANNEL, "beat 1")
-            await asyncio.sleep(0.002)
+@pytest.fixture(scope="session")
+def second_key() -> SigningKey:
+    """Return a key the issuer does not have at first."""
+    return SigningKey.generate("key-2")

@@ -4,8 +4,8 @@ import pytest
 
 from mcp_server.settings import McpSettings
 from shared.settings import SettingsError
-from tests.mcp_server.conftest import OpenServer
 from tests.support.mcp_client import McpClient
+from tests.support.resource_server import OpenServer
 
 pytestmark = pytest.mark.anyio
 

@@ -1,8 +1,11 @@
 """Protected resource metadata (RFC 9728), and the issuer's passed on for MCP 2025-03-26 clients."""
 
+import base64
+import hashlib
+
 import pytest
 
-from tests.mcp_server.conftest import ISSUER, RESOURCE, OpenServer, Server
+from tests.support.resource_server import ISSUER, RESOURCE, OpenServer, Server
 
 pytestmark = pytest.mark.anyio
 
@@ -89,4 +92,6 @@ async def test_the_start_page_tells_programs_and_people_how_to_connect(server: S
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert "<script" not in for_people.text
-    assert (await server.http.get("/home.css")).headers["content-type"].startswith("text/css")
+    style = for_people.text.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in policy

@@ -7,8 +7,11 @@ from redis.asyncio import Redis
 from auth_server.models import Client
 from shared.redis.client import read_hash, write_hash
 
+NEVER_USED_SECONDS = 7 * 86_400
+"""How long a registration lives that never led to a token."""
+
 UNUSED_SECONDS = 90 * 86_400
-"""How long a client lives without a token request. Any grant it holds ends before."""
+"""How long a client lives after its last grant can have ended."""
 
 
 class RedisClientStore:
@@ -24,11 +27,9 @@ class RedisClientStore:
         record = {
             "client_id": client.client_id,
             "secret_hash": client.secret_hash or "",
-            "redirect_uris": json.dumps(client.redirect_uris),
-            "grant_types": json.dumps(client.grant_types),
-            "metadata": json.dumps(dict(client.metadata)),
+            "metadata": json.dumps(dict(client.metadata), ensure_ascii=False),
         }
-        await write_hash(self._redis, _key(client.client_id), record, seconds=self._life)
+        await write_hash(self._redis, _key(client.client_id), record, seconds=NEVER_USED_SECONDS)
 
     async def find(self, client_id: str) -> Client | None:
         """Return a client."""
@@ -36,12 +37,13 @@ class RedisClientStore:
         # The owner check: a reply that belongs to another request must not pass for this client.
         if not record or record["client_id"] != client_id:
             return None
+        metadata = json.loads(record["metadata"])
         return Client(
             client_id=record["client_id"],
             secret_hash=record["secret_hash"] or None,
-            redirect_uris=tuple(json.loads(record["redirect_uris"])),
-            grant_types=tuple(json.loads(record["grant_types"])),
-            metadata=json.loads(record["metadata"]),
+            redirect_uris=tuple(metadata["redirect_uris"]),
+            grant_types=tuple(metadata["grant_types"]),
+            metadata=metadata,
         )
 
     async def keep_alive(self, client_id: str) -> None:

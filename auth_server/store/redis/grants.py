@@ -1,5 +1,6 @@
 """Grants: `vt:{<grant id>}:grant`, `:code`, `:successor`, `:credential`, deny keys; all in one hash slot."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
@@ -9,7 +10,7 @@ from auth_server.store.base import CODE_SECONDS, CodeRedemption, Redemption, Ref
 from shared.clock import Clock
 from shared.credentials import credential_key
 from shared.oauth.access_token import LEEWAY
-from shared.redis.client import read_hash
+from shared.redis.client import StoreError, read_hash
 from shared.redis.scripts import load_script
 from shared.revocation import CHANNEL, deny_key
 
@@ -18,6 +19,9 @@ TOMBSTONE_LIFETIME = 86_400
 
 MAX_LISTED = 1000
 """Newest grants that are listed for one person."""
+
+_SKEW_SECONDS = 2 * LEEWAY
+"""How long a revocation is remembered beyond the token's own expiry: both clocks may be off."""
 
 _PACKAGE = "auth_server.store.redis.lua"
 
@@ -31,11 +35,6 @@ class GrantLifetimes:
     grant: int
     refresh_grace: int
 
-    @property
-    def deny(self) -> int:
-        """How long a revocation must be remembered: beyond any access token, clock skew included."""
-        return self.access_token + 2 * LEEWAY
-
 
 class RedisGrantStore:
     """Implements `GrantStore`."""
@@ -48,8 +47,10 @@ class RedisGrantStore:
         self._create = load_script(redis, _PACKAGE, "create_grant", prelude="transitions")
         self._redeem = load_script(redis, _PACKAGE, "redeem_authorization_code", prelude="transitions")
         self._rotate = load_script(redis, _PACKAGE, "rotate_refresh_token", prelude="transitions")
-        self._revoke = load_script(redis, _PACKAGE, "revoke_grant", prelude="transitions")
-        self._revoke_token = load_script(redis, _PACKAGE, "revoke_access_token", prelude="transitions")
+        self._revoke = load_script(redis, _PACKAGE, "revoke_grant", prelude="transitions", allow_oom=True)
+        self._revoke_token = load_script(
+            redis, _PACKAGE, "revoke_access_token", prelude="transitions", allow_oom=True
+        )
 
     async def create(self, grant: Grant, code: AuthorizationCode, sealed_credential: str) -> None:
         """Keep a pending grant with its code and credential, all or nothing."""
@@ -73,7 +74,8 @@ class RedisGrantStore:
         )
         if not created:
             raise RuntimeError("a grant id was made twice")
-        await self._list_for_user(grant)
+        with suppress(StoreError):
+            await self._list_for_user(grant)
 
     async def find(self, grant_id: str) -> Grant | None:
         """Return a grant that is pending or active."""
@@ -105,7 +107,7 @@ class RedisGrantStore:
                 redemption.refresh_hash or "",
                 self._lifetimes.refresh_token * 1000,
                 self._access_life(),
-                self._lifetimes.deny,
+                _SKEW_SECONDS,
                 CHANNEL,
                 TOMBSTONE_LIFETIME * 1000,
             ],
@@ -128,7 +130,7 @@ class RedisGrantStore:
                 self._lifetimes.refresh_grace * 1000,
                 self._lifetimes.refresh_token * 1000,
                 self._access_life(),
-                self._lifetimes.deny,
+                _SKEW_SECONDS,
                 CHANNEL,
                 TOMBSTONE_LIFETIME * 1000,
             ],
@@ -144,18 +146,18 @@ class RedisGrantStore:
                 self._offset(),
                 grant_id,
                 reason,
-                self._lifetimes.deny,
+                _SKEW_SECONDS,
                 CHANNEL,
                 TOMBSTONE_LIFETIME * 1000,
             ],
         )
         return bool(alive)
 
-    async def revoke_access_token(self, grant_id: str, token_id: str) -> None:
+    async def revoke_access_token(self, grant_id: str, token_id: str, *, expires_at: int) -> None:
         """End one access token, and tell every mcp_server."""
+        seconds = max(expires_at - int(self._clock.now()), 0) + _SKEW_SECONDS
         await self._revoke_token(
-            keys=[deny_key(grant_id, token_id)],
-            args=[f"{grant_id}:{token_id}", self._lifetimes.deny, CHANNEL],
+            keys=[deny_key(grant_id, token_id)], args=[f"{grant_id}:{token_id}", seconds, CHANNEL]
         )
 
     async def _list_for_user(self, grant: Grant) -> None:

@@ -1,16 +1,19 @@
-"""Signing keys: `vt:{keys}:sealed`, `vt:{keys}:state`; and the check that all have one encryption key."""
+"""Signing keys: `vt:{keys}:sealed` and `vt:{keys}:state`, two hashes by kid."""
 
 from redis.asyncio import Redis
 
 from auth_server.domain.signing_keys import KeyState, SigningKey, from_pem
 from shared.clock import Clock
+from shared.oauth.access_token import LEEWAY, MAX_LIFETIME
 from shared.redis.client import read_hash
 from shared.redis.scripts import load_script
-from shared.sealing import Sealer, UnsealError
+from shared.sealing import Sealer
 
 _SEALED = "vt:{keys}:sealed"
 _STATE = "vt:{keys}:state"
-_CHECK_VALUE = "vt:meta:key-check"
+RETIRING_SECONDS = MAX_LIFETIME + 2 * LEEWAY
+"""How long a key stays published after the last signature: longer than any token it signed."""
+
 _PURPOSE = "signing-key"
 
 
@@ -27,16 +30,24 @@ class RedisKeyringStore:
         )
 
     async def load(self) -> tuple[SigningKey, ...]:
-        """Return every key that is published, the active one first."""
+        """Return every key that is published, the active one first; remove those that are over."""
         states = await read_hash(self._redis, _STATE)
         sealed = await read_hash(self._redis, _SEALED)
         keys = []
         for kid, described in states.items():
-            state, _, since = described.partition(" ")
-            if kid in sealed:
+            state, _, changed_at = described.partition(" ")
+            since = int(changed_at) / 1000
+            if state == KeyState.RETIRING and self._clock.now() - since > RETIRING_SECONDS:
+                await self._remove(kid)
+            elif state in list(KeyState) and kid in sealed:
+                # A state that is not known here was written by a newer replica: not this one's to judge.
                 pem = self._sealer.unseal(sealed[kid], purpose=_PURPOSE, owner=(kid,))
-                keys.append(from_pem(pem, state=KeyState(state), since=int(float(since)) / 1000))
+                keys.append(from_pem(pem, state=KeyState(state), since=since))
         return tuple(sorted(keys, key=lambda key: (key.state is not KeyState.ACTIVE, -key.since)))
+
+    async def _remove(self, kid: str) -> None:
+        # The state stays: a key that was retired once is not taken up again by a replica with its PEM.
+        await self._redis.hdel(_SEALED, kid)
 
     async def activate(self, key: SigningKey, *, replace: bool) -> None:
         """Make a key the active one, in one script."""
@@ -45,13 +56,3 @@ class RedisKeyringStore:
             keys=[_SEALED, _STATE],
             args=[int(self._clock.offset * 1000), key.kid, sealed, "1" if replace else "0"],
         )
-
-    async def check_encryption_key(self) -> bool:
-        """Return whether the store was sealed with this process's key; claims an empty store."""
-        mine = self._sealer.seal(b"val-town-mcp", purpose="key-check", owner=())
-        await self._redis.set(_CHECK_VALUE, mine, nx=True)
-        kept = await self._redis.get(_CHECK_VALUE)
-        try:
-            return self._sealer.unseal(str(kept), purpose="key-check", owner=()) == b"val-town-mcp"
-        except UnsealError:
-            return False

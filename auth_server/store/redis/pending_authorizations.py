@@ -29,7 +29,7 @@ class RedisPendingAuthorizationStore:
         record: dict[str, str | int] = {
             "browser": pending.browser,
             "expires_at": int((self._clock.now() + PENDING_SECONDS) * 1000),
-            "request": json.dumps(asdict(pending)),
+            "request": json.dumps(asdict(pending), ensure_ascii=False),
         }
         await write_hash(self._redis, _key(handle), record, seconds=PENDING_SECONDS + 60)
 

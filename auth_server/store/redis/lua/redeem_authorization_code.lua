@@ -3,7 +3,7 @@
 -- KEYS  1 grant   2 code   3 credential   4 deny   5 successor
 -- ARGV  1 clock offset (ms)   2 grant id   3 code hash   4 client id   5 redirect uri sent ('0' or '1')
 --       6 redirect uri   7 code challenge made from the verifier   8 refresh token hash ('' for none)
---       9 refresh token life (ms)   10 access token life (ms)   11 deny life (s)   12 feed channel
+--       9 refresh token life (ms)   10 access token life (ms)   11 clock skew (s)   12 feed channel
 --       13 tombstone life (ms)
 -- Returns a Redemption. 'ok' at most once per code; 'reused' has revoked the grant; all others changed nothing.
 --
@@ -20,8 +20,9 @@ if code.challenge ~= ARGV[7] then return 'wrong_verifier' end
 local status = redis.call('HGET', KEYS[1], 'status')
 if code.status ~= 'new' then
   if status ~= 'revoked' then
+    local access_until = redis.call('HGET', KEYS[1], 'access_until')
     end_grant(KEYS[1], KEYS[2], KEYS[5], KEYS[3], 'code_reused', now)
-    deny(KEYS[4], ARGV[2], ARGV[11], ARGV[12])
+    deny(KEYS[4], ARGV[2], deny_seconds(access_until, now, ARGV[11]), ARGV[12])
   end
   return 'reused'
 end
@@ -32,7 +33,7 @@ local ends_at = tonumber(redis.call('HGET', KEYS[1], 'ends_at'))
 local life = tonumber(ARGV[10])
 redis.call('HSET', KEYS[2], 'status', 'used')
 redis.call('PEXPIRE', KEYS[2], ARGV[13])
-redis.call('HSET', KEYS[1], 'status', 'active', 'used_at', now)
+redis.call('HSET', KEYS[1], 'status', 'active', 'used_at', now, 'access_until', now + tonumber(ARGV[10]))
 if ARGV[8] ~= '' then
   life = math.max(life, tonumber(ARGV[9]))
   redis.call('HSET', KEYS[1], 'generation', 1, 'refresh', ARGV[8], 'idle_at', now + tonumber(ARGV[9]))

@@ -3,7 +3,7 @@
 -- KEYS  1 grant   2 successor   3 credential   4 deny   5 code
 -- ARGV  1 clock offset (ms)   2 grant id   3 client id   4 generation presented   5 hash presented
 --       6 hash of the successor   7 sealed response   8 grace window (ms)   9 refresh token life (ms)
---       10 access token life (ms)   11 deny life (s)   12 feed channel   13 tombstone life (ms)
+--       10 access token life (ms)   11 clock skew (s)   12 feed channel   13 tombstone life (ms)
 -- Returns {Rotation, sealed response or ''}. 'ok' once per generation; 'replayed' repeats the first answer;
 -- 'reused' has revoked the grant; all others changed nothing.
 local now = milliseconds(ARGV[1])
@@ -22,7 +22,8 @@ if grant.refresh == ARGV[5] then
   if tonumber(grant.idle_at) <= now then return { 'expired', '' } end
   local refresh_life = tonumber(ARGV[9])
   redis.call('HSET', KEYS[1], 'previous', grant.refresh, 'rotated_at', now, 'refresh', ARGV[6],
-    'generation', generation + 1, 'idle_at', now + refresh_life, 'used_at', now)
+    'generation', generation + 1, 'idle_at', now + refresh_life, 'used_at', now,
+    'access_until', math.max(tonumber(grant.access_until or '0'), now + tonumber(ARGV[10])))
   local grace = tonumber(ARGV[8])
   if grace > 0 then
     redis.call('SET', KEYS[2], ARGV[7], 'PX', grace)
@@ -42,5 +43,5 @@ if grant.previous == ARGV[5] and now - tonumber(grant.rotated_at) < tonumber(ARG
 end
 end_grant(KEYS[1], KEYS[5], KEYS[2], KEYS[3], 'refresh_token_reused', now)
 redis.call('PEXPIRE', KEYS[1], ARGV[13])
-deny(KEYS[4], ARGV[2], ARGV[11], ARGV[12])
+deny(KEYS[4], ARGV[2], deny_seconds(grant.access_until, now, ARGV[11]), ARGV[12])
 return { 'reused', '' }

@@ -6,6 +6,11 @@ local function milliseconds(offset)
   return time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(offset)
 end
 
+-- How many seconds a revocation must be remembered: until the last access token is over, clock skew included.
+local function deny_seconds(access_until, now, skew)
+  return math.max(math.ceil((tonumber(access_until or '0') - now) / 1000), 0) + tonumber(skew)
+end
+
 -- Tells every mcp_server that a grant (or one token of it) is over. The key is for replicas that connect later.
 local function deny(deny_key, entry, seconds, channel)
   redis.call('SET', deny_key, '1', 'EX', seconds)

@@ -1,0 +1,115 @@
+"""A wire to the store that can be cut: TCP forwarding with faults switched on and off."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+_COMMAND = re.compile(rb"(?:^|\r\n)\*\d+\r\n")
+
+
+class Fault(StrEnum):
+    """What happens to commands."""
+
+    NONE = "none"
+    REFUSED = "refused"
+    """Every connection is closed at once, as when the store's process is gone."""
+    SILENT = "silent"
+    """Commands vanish: a network partition, or a process that hangs."""
+    REPLY_LOST = "reply lost"
+    """Commands run, and their replies vanish."""
+    LOADING = "-LOADING the dataset is being read"
+    READ_ONLY = "-READONLY You can't write against a read only replica."
+    OUT_OF_MEMORY = "-OOM command not allowed when used memory > 'maxmemory'."
+    NO_PASSWORD = "-NOAUTH Authentication required."
+
+
+@dataclass
+class Wire:
+    """The wire; set `fault` at any time."""
+
+    url: str = ""
+    fault: Fault = Fault.NONE
+    _left: int | None = None
+    _connections: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    def cut(self, fault: Fault) -> None:
+        """Switch a fault on; REFUSED also ends the connections that exist."""
+        self.fault = fault
+        if fault is Fault.REFUSED:
+            for writer in list(self._connections):
+                writer.transport.abort()
+
+    def cut_after(self, sendings: int) -> None:
+        """Let so many more sendings of commands through, then refuse."""
+        self._left = sendings
+
+    async def repair(self) -> None:
+        """Switch the fault off; what was cut stays cut."""
+        self.fault = Fault.NONE
+        self._left = None
+        # In one event loop, the other end notices a closed connection only when the loop has looked.
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    def _count(self) -> None:
+        if self._left is None:
+            return
+        if self._left == 0:
+            self.cut(Fault.REFUSED)
+        else:
+            self._left -= 1
+
+    async def _serve(
+        self, host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if self.fault is Fault.REFUSED:
+            writer.transport.abort()
+            return
+        store_reader, store_writer = await asyncio.open_connection(host, port)
+        self._connections |= {writer, store_writer}
+        back = asyncio.create_task(self._back(store_reader, writer))
+        try:
+            while data := await reader.read(65536):
+                self._count()
+                if self.fault in (Fault.NONE, Fault.REPLY_LOST):
+                    store_writer.write(data)
+                elif self.fault.startswith("-"):
+                    writer.write(f"{self.fault}\r\n".encode() * len(_COMMAND.findall(data)))
+        except OSError:
+            pass
+        finally:
+            back.cancel()
+            for end in (writer, store_writer):
+                self._connections.discard(end)
+                end.close()
+                with suppress(OSError):
+                    await end.wait_closed()
+
+    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                if self.fault is Fault.NONE:
+                    writer.write(data)
+
+
+@asynccontextmanager
+async def wire_to(store_url: str) -> AsyncIterator[Wire]:
+    """Open a wire to the store at a URL; `Wire.url` is what to connect to instead."""
+    parts = urlsplit(store_url)
+    wire = Wire()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await wire._serve(parts.hostname or "", parts.port or 6379, reader, writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    wire.url = parts._replace(netloc=f"127.0.0.1:{port}").geturl()
+    try:
+        yield wire
+    finally:
+        server.close()
+        wire.cut(Fault.REFUSED)

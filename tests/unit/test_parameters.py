@@ -1,0 +1,78 @@
+"""Reading parameters: each once, empty ones left out, nothing guessed (RFC 6749 sections 3.1 and 3.2)."""
+
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth_server.domain.registration import visible
+from auth_server.domain.resource import Resources
+from auth_server.endpoints.parameters import parse
+from shared.oauth.errors import InvalidRequest, InvalidTarget
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
+PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=10)
+
+
+@given(PAIRS)
+def test_what_was_sent_once_is_read_and_what_was_sent_twice_is_noticed(pairs: list[tuple[str, str]]) -> None:
+    parameters = parse(urlencode(pairs).encode())
+    names = [name for name, _ in pairs]
+    for name, value in pairs:
+        if names.count(name) == 1:
+            assert parameters.single(name) == (value or None)
+            assert name not in parameters.repeated
+        elif name != "resource":
+            assert name in parameters.repeated
+    assert set(parameters.values) <= set(names)
+    assert "" not in parameters.values.values()
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    try:
+        parse(data)
+    except InvalidRequest:
+        return
+
+
+@pytest.mark.parametrize(
+    ("query", "repeated"),
+    [
+        (b"resource=a&resource=a", frozenset()),
+        (b"resource=a&resource=b", {"resource"}),
+        (b"resource=a&resource=", {"resource"}),
+        (b"a=1&a=1", {"a"}),
+        (b"a=&a=", {"a"}),
+        (b"a&a=1", {"a"}),
+        (b"a=1;a=2", frozenset()),
+        (b"%61=1&a=2", {"a"}),
+    ],
+)
+def test_only_the_same_resource_may_be_named_again(query: bytes, repeated: set[str]) -> None:
+    assert parse(query).repeated == repeated
+
+
+def test_the_number_of_parameters_is_bounded() -> None:
+    assert len(parse(b"&".join(b"a%d=b" % number for number in range(100))).values) == 100
+    with pytest.raises(InvalidRequest):
+        parse(b"&".join(b"a%d=b" % number for number in range(101)))
+
+
+@given(st.text(max_size=50))
+def test_a_shown_name_has_no_character_that_hides_or_reorders(text: str) -> None:
+    shown = visible(text)
+    assert shown == visible(shown)
+    assert not set(shown) & {"\u202e", "\u2066", "\u200b", "\u0000", "\n", "\u061c", "\ufeff"}
+
+
+@given(st.text(max_size=30) | st.text(max_size=10).map(lambda text: "https://mcp.test" + text))
+def test_a_resource_is_the_configured_one_or_refused(resource: str) -> None:
+    known = ("https://mcp.test/mcp", "https://mcp.test", "https://other.test/mcp")
+    try:
+        chosen = Resources(known).choose(resource)
+    except InvalidTarget:
+        return
+    assert chosen in known
+    assert chosen.rstrip("/").lower() == resource.rstrip("/").lower()

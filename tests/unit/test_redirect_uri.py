@@ -1,0 +1,83 @@
+"""Redirect URIs: what matches, and what a page says about them (RFC 8252 section 7.3)."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth_server.domain.redirect_uri import (
+    RedirectPolicy,
+    display_host,
+    form_action_source,
+    leads_to_this_computer,
+    matches,
+)
+from shared.oauth.errors import InvalidRedirectUri
+
+POLICY = RedirectPolicy(schemes=frozenset({"cursor"}), allow_http=False)
+PIECES = (
+    "http:// https:// cursor: javascript: 127.0.0.1 localhost [::1] evil.example "
+    ": 80 65535 / @ ? # \\ .. %2e . a ; , ' \n"
+)
+PARTS = st.lists(st.sampled_from([*PIECES.split(" "), " "]), max_size=8).map("".join)
+
+
+@given(PARTS, PARTS)
+def test_what_matches_differs_in_the_port_of_a_loopback_address_at_most(
+    registered: str, requested: str
+) -> None:
+    if matches(registered, requested) and registered != requested:
+        loopback = re.compile(r"^(http://(?:127\.0\.0\.1|localhost|\[::1\]))(?::\d{1,5})?(?=[/?]|\Z)")
+        without_port = [loopback.sub(r"\1", uri, count=1) for uri in (registered, requested)]
+        assert loopback.match(registered)
+        assert without_port[0] == without_port[1]
+
+
+@given(PARTS)
+def test_every_uri_matches_itself(uri: str) -> None:
+    assert matches(uri, uri)
+
+
+@given(PARTS)
+def test_what_may_be_registered_can_be_shown_and_put_into_a_policy(uri: str) -> None:
+    try:
+        allowed = POLICY.check(uri)
+    except InvalidRedirectUri:
+        return
+    assert allowed == uri
+    assert display_host(uri)
+    # Nothing in it ends a directive or a source (Content Security Policy level 3, section 2.2).
+    assert not set(form_action_source(uri)) & set(" ;,'\"\n\t")
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://client.example.com/callback", "client.example.com"),
+        ("https://client.example.com:8443/callback", "client.example.com:8443"),
+        ("http://127.0.0.1:1234/callback", "127.0.0.1:1234"),
+        ("cursor://anysphere.cursor-mcp/callback", "cursor:"),
+        ("com.example.app:/callback", "com.example.app:"),
+    ],
+)
+def test_a_person_is_shown_where_they_are_sent(uri: str, shown: str) -> None:
+    assert display_host(uri) == shown
+
+
+@pytest.mark.parametrize(
+    ("uri", "local"),
+    [
+        ("http://127.0.0.1/callback", True),
+        ("http://localhost:1234/callback", True),
+        ("http://[::1]/callback", True),
+        # Any program can claim a private-use scheme.
+        ("cursor://x/y", True),
+        ("com.example.app:/callback", True),
+        ("https://client.example.com/callback", False),
+        ("https://127.0.0.1.evil.example/callback", False),
+        ("http://localhost.evil.example/callback", False),
+    ],
+)
+def test_what_leads_to_this_computer_is_known(uri: str, local: bool) -> None:
+    assert leads_to_this_computer(uri) is local
