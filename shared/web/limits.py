@@ -6,6 +6,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 MAX_HEADER_BYTES = 32 * 1024
+MAX_TARGET_BYTES = 16 * 1024
 BODY_SECONDS = 10.0
 
 
@@ -67,7 +68,7 @@ def _declared_length(scope: Scope) -> int | None:
 
 
 class HeaderLimitMiddleware:
-    """Refuses more header bytes than any client needs, and two Host headers (RFC 9112 section 3.2)."""
+    """Refuses a URL or headers longer than any client needs, and two Host headers (RFC 9112, 3.2)."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Take the wrapped app."""
@@ -76,13 +77,20 @@ class HeaderLimitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
         if scope["type"] == "http":
-            headers = scope["headers"]
-            size = sum(len(name) + len(value) for name, value in headers)
-            hosts = sum(name == b"host" for name, _ in headers)
-            if size > MAX_HEADER_BYTES or hosts > 1:
-                status = 431 if hosts <= 1 else 400
-                reason = "The request headers are too large." if hosts <= 1 else "Two Host headers."
-                body = {"error": "invalid_request", "error_description": reason}
-                await JSONResponse(body, status)(scope, receive, send)
+            refused = _judge_head(scope)
+            if refused is not None:
+                body = {"error": "invalid_request", "error_description": refused.reason}
+                await JSONResponse(body, refused.status)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _judge_head(scope: Scope) -> RequestRefusedError | None:
+    headers = scope["headers"]
+    if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
+        return RequestRefusedError(431, "The request headers are too large.")
+    if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_TARGET_BYTES:
+        return RequestRefusedError(414, "The URL is too long.")
+    if sum(name == b"host" for name, _ in headers) > 1:
+        return RequestRefusedError(400, "There must be one Host header.")
+    return None

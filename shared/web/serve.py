@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from shared.key_check import StoreEmptiedError, WrongEncryptionKeyError
 from shared.redis.client import StoreError
+from shared.web.protocol import BoundedHttpToolsProtocol
 
 DRAIN_SECONDS = 10
 """How long requests under way may go on after SIGTERM."""
@@ -62,7 +63,7 @@ def serve(
     """
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedHttpToolsProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
