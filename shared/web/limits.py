@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 MAX_HEADER_BYTES = 32 * 1024
-MAX_TARGET_BYTES = 16 * 1024
+MAX_TARGET_BYTES = 48 * 1024
 BODY_SECONDS = 10.0
 
 
