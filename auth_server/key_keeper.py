@@ -46,7 +46,9 @@ class KeyKeeper:
             await self._check.claim()
             await self._provide()
             self._claimed = True
-        self._keyring.replace(await self._store.load())
+        keys = await self._store.load()
+        _log.debug("keyring loaded", keys={key.kid: key.state.value for key in keys})
+        self._keyring.replace(keys)
 
     async def run(self) -> None:
         """Reload until cancelled. A fault leaves the keyring as it is; another's store empties it."""

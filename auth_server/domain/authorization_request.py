@@ -12,6 +12,7 @@ from auth_server.domain.resource import Resources
 from auth_server.models import Client
 from shared.oauth.errors import (
     InvalidRequest,
+    InvalidTarget,
     OAuthError,
     RequestNotSupported,
     RequestUriNotSupported,
@@ -103,6 +104,8 @@ def validate(
     Raises:
         OAuthError: the code that RFC 6749 section 4.1.2.1 or RFC 8707 section 2 assigns.
     """
+    if "resource" in parameters.repeated:
+        raise InvalidTarget("A token is for one resource only.")
     if parameters.repeated:
         names = " ".join(sorted(parameters.repeated))
         raise InvalidRequest(f"Parameters must not be repeated: {names}")

@@ -41,10 +41,10 @@ def _comparable(uri: str) -> str:
         parts = urlsplit(uri)
     except ValueError:
         return uri
-    # What urlsplit drops without a word (line ends, tabs) is part of no URI either.
-    if "#" in uri or not parts.netloc or not uri.isprintable():
+    # What urlsplit drops (line ends, tabs) or lower() makes ASCII (the Kelvin sign) is part of no URI.
+    if "#" in uri or not parts.netloc or not uri.isascii() or not uri.isprintable():
         return uri
     # An empty path and "/" are the same resource; no other trailing slash is touched.
     return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path or '/'}" + (
-        f"?{parts.query}" if parts.query else ""
+        f"?{parts.query}" if "?" in uri else ""
     )

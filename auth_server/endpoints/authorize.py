@@ -15,10 +15,12 @@ from auth_server.endpoints.errors import redirect_error
 from auth_server.endpoints.parameters import FORM, MAX_BODY_BYTES, check_content_type, parse
 from auth_server.models import PendingAuthorization
 from auth_server.services import Services, ServicesDep
+from shared.logs import get_logger
 from shared.oauth.errors import LoginRequired, OAuthError
 from shared.web.limits import read_body
 
 router = APIRouter()
+_log = get_logger("oauth:authorize")
 
 
 @router.api_route("/oauth/authorize", methods=["GET", "POST"])
@@ -38,6 +40,8 @@ async def _begin(request: Request, services: Services, parameters: Authorization
     # Without keys the store is not ours: 503, and nobody is told that their app is unknown.
     services.keyring.active()
     client_id = parameters.single("client_id")
+    # Names alone: a state or a challenge has no business in a log.
+    _log.debug("request", client_id=client_id, parameters=sorted(parameters.values))
     client = await services.clients.find(client_id) if client_id else None
     redirect = trusted_redirect(parameters, client)
     issuer = services.settings.oauth_issuer_url
@@ -55,6 +59,14 @@ async def _send_to_person(
 ) -> Response:
     handle = generate.secret(generate.TRANSACTION)
     secret = browser.ensure_browser_cookie(request, services)
+    _log.debug(
+        "request accepted",
+        client_id=validated.redirect.client.client_id,
+        redirect_uri=validated.redirect.redirect_uri,
+        scope=" ".join(validated.scopes),
+        resource=validated.resource,
+        prompt=sorted(validated.prompt),
+    )
     session = await browser.session_of(request, services)
     sign_in_anew = bool(validated.prompt & {"login", "select_account"})
     before = generate.digest(session.session_id) if session is not None and sign_in_anew else ""

@@ -35,6 +35,7 @@ async def authenticate(request: Request, form: Mapping[str, str], clients: Clien
         InvalidClient: unknown, or the secret is missing, wrong, or sent by a client that has none.
     """
     presented = _presented(request, form)
+    _log.debug("request", client_id=presented.client_id[:100], with_secret=presented.secret is not None)
     client = await clients.find(presented.client_id)
     if client is None:
         reason = "unknown client"

@@ -65,6 +65,7 @@ async def _submit(request: Request, services: Services) -> Response:
     if decision not in ("approve", "deny"):
         return _page(request, services, waiting, problem="Choose to allow or to refuse.")
     kept = _ticked(form)
+    _log.debug("answer", decision=decision, asked=" ".join(pending.scopes), ticked=sorted(kept))
     if decision == "approve" and not expand(narrow(pending.scopes, kept)):
         return _page(request, services, waiting, problem="Leave at least one permission ticked, or refuse.")
     return await _decide(request, services, waiting, kept if decision == "approve" else None)

@@ -28,7 +28,7 @@ async def openid_configuration(services: ServicesDep) -> Response:
     return JSONResponse(body, headers=_CACHE)
 
 
-@router.get("/.well-known/jwks.json")
+@router.api_route("/.well-known/jwks.json", methods=["GET", "HEAD"])
 async def jwks(services: ServicesDep) -> Response:
     """Return the public keys."""
     return JSONResponse(services.keyring.jwks(), headers=_CACHE)
@@ -77,5 +77,5 @@ def well_known_router(issuer_path: str) -> APIRouter:
             f"{issuer_path}/.well-known/{name}",
         }
         for path in sorted(forms):
-            well_known.add_api_route(path, endpoint, methods=["GET"])
+            well_known.add_api_route(path, endpoint, methods=["GET", "HEAD"])
     return well_known

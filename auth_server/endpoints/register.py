@@ -28,6 +28,7 @@ async def register(request: Request, services: ServicesDep) -> Response:
         metadata = load_object(body)
     except InvalidJsonError as error:
         raise InvalidClientMetadata(f"The JSON body is refused: {error}.") from None
+    _log.debug("request", members=sorted(metadata))
     registered = registration.register(
         metadata,
         policy=services.redirect_policy,

@@ -7,9 +7,11 @@ from auth_server.endpoints.client_auth import authenticate
 from auth_server.endpoints.parameters import read_form, refuse_credentials_in_query
 from auth_server.grants.base import required
 from auth_server.services import ServicesDep
+from shared.logs import get_logger
 from shared.oauth.errors import UnauthorizedClient, UnsupportedGrantType
 
 router = APIRouter()
+_log = get_logger("oauth:token")
 
 
 @router.post("/oauth/token")
@@ -20,6 +22,7 @@ async def token(request: Request, services: ServicesDep) -> Response:
     # 1. Read the parameters.
     refuse_credentials_in_query(request)
     form = await read_form(request, allow_json=True)
+    _log.debug("request", grant_type=form.get("grant_type"), parameters=sorted(form))
     # 2. Find the grant type.
     grant_type = required(form, "grant_type")
     grant = services.token_grants.get(grant_type)

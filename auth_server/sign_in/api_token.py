@@ -81,6 +81,7 @@ async def account_of(http: httpx.AsyncClient, api_url: str, token: str) -> Accou
     except ValTownError as error:
         _log.warning("val town did not answer", status=error.status)
         raise TemporarilyUnavailable("Val Town did not answer.", retry_after=5) from None
+    _log.debug("val town answered", account=user.id, username=user.username)
     if not user.id or not user.username:
         raise SignInRefusedError("This token belongs to no person: its account has no user name.")
     return Account(user.id, user.username)

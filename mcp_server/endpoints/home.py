@@ -24,7 +24,7 @@ def home_router(settings: McpSettings) -> APIRouter:
     description = _describe(settings)
     page, policy = _render(description)
 
-    @router.get("/")
+    @router.api_route("/", methods=["GET", "HEAD"])
     async def home(request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
             return HTMLResponse(page, headers={"Content-Security-Policy": policy, "Vary": "Accept"})

@@ -12,9 +12,12 @@ from mcp_server.endpoints.errors import json_response, rpc_error
 from mcp_server.protocol.dispatcher import Incoming
 from mcp_server.protocol.methods import ScopeRequiredError
 from mcp_server.services import Services
+from shared.logs import get_logger
 from shared.oauth.errors import InsufficientScope
 from shared.valtown.client import ValTownClient
 from shared.web.limits import RequestRefusedError, read_body
+
+_log = get_logger("mcp:caller")
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 
@@ -103,6 +106,9 @@ class McpEndpoint:
 
     async def _run(self, incoming: Incoming, caller: Caller) -> Response:
         principal = caller.principal
+        _log.debug(
+            "caller", client_id=principal.client_id, grant_id=principal.grant_id, legacy=principal.legacy
+        )
         try:
             self._services.dispatcher.permit(incoming, principal.scopes)
             answer = await self._services.dispatcher.run(incoming, CallContext(caller, self._services))

@@ -45,7 +45,8 @@ def metadata_router(settings: McpSettings) -> APIRouter:
 
     for path in metadata_paths(settings):
         endpoint = issuer_metadata if path == ISSUER_METADATA else resource_metadata
-        router.add_api_route(path, endpoint if settings.oauth_enabled else not_enabled, methods=["GET"])
+        handler = endpoint if settings.oauth_enabled else not_enabled
+        router.add_api_route(path, handler, methods=["GET", "HEAD"])
     return router
 
 

@@ -96,6 +96,7 @@ class Dispatcher:
             if isinstance(message, Notification):
                 _log.debug("notification", method=message.method[:64])
             return Answer(202, None)
+        _log.debug("request", method=message.method[:64], revision=exchange.revision.name)
         try:
             result = await self._methods.answer(message, exchange)
         except ProtocolError as error:

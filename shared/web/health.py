@@ -16,11 +16,11 @@ def health_router(checks: Mapping[str, Callable[[], Awaitable[bool]]]) -> APIRou
     """Return the three routes; `checks` names what readiness depends on, each told in the answer."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/healthz")
+    @router.api_route("/healthz", methods=["GET", "HEAD"])
     async def healthz() -> Response:
         return JSONResponse({"status": "ok"}, headers=_NO_STORE)
 
-    @router.get("/readyz")
+    @router.api_route("/readyz", methods=["GET", "HEAD"])
     async def readyz() -> Response:
         results = {name: await check() for name, check in checks.items()}
         ready = all(results.values())

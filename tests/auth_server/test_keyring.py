@@ -130,6 +130,18 @@ async def test_a_replica_that_still_has_the_old_key_does_not_undo_the_rotation(
             assert kid_of(await new_token(server)) == new
 
 
+async def test_a_replica_revokes_a_token_of_a_key_that_another_began_to_use_a_moment_ago(
+    open_server: OpenServer, second_pem: str
+) -> None:
+    async with open_server() as one, open_server(oauth_jwt_private_key=second_pem) as two:
+        client = await two.registered()
+        tokens = await client.tokens(two.browser())
+        elsewhere = one.client()
+        elsewhere.client_id, elsewhere.client_secret = client.client_id, client.client_secret
+        assert (await elsewhere.revoke(tokens["access_token"])).status_code == 200
+        assert await two.is_denied(tokens)
+
+
 def keeper_of(redis: Redis, clock: Clock, key: bytes, pem: str | None) -> tuple[KeyKeeper, Keyring]:
     sealer, keyring = Sealer(key), Keyring()
     store = RedisKeyringStore(redis, sealer, clock)

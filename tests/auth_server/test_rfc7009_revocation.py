@@ -1,6 +1,8 @@
 """POST /oauth/revoke (RFC 7009)."""
 
 import asyncio
+import json
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import httpx
@@ -215,3 +217,11 @@ async def test_a_revocation_that_races_with_refreshes_wins(server: AuthServer, c
                 assert await server.is_denied(answer.json())
                 refused(await client.refresh(answer.json()["refresh_token"]), 400, "invalid_grant")
         assert await server.is_denied(tokens)
+
+
+async def test_a_token_that_names_an_unknown_key_is_answered_as_if_it_were_revoked(
+    client: OAuthClient, tokens: Tokens
+) -> None:
+    header = {"alg": "RS256", "kid": "unknown", "typ": "at+jwt"}
+    encoded = urlsafe_b64encode(json.dumps(header).encode()).decode().rstrip("=")
+    assert revoked(await client.revoke(f"{encoded}.{tokens['access_token'].partition('.')[2]}"))

@@ -143,7 +143,14 @@ async def test_the_key_set_holds_public_members_only(http: httpx.AsyncClient) ->
 async def test_the_documents_are_read_only(http: httpx.AsyncClient, path: str, method: str) -> None:
     response = await http.request(method, path)
     assert response.status_code == 405
-    assert response.headers["allow"] == "GET"
+    assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}
+
+
+@pytest.mark.parametrize("path", [WELL_KNOWN, OPENID, JWKS])
+async def test_the_documents_answer_head_like_get(http: httpx.AsyncClient, path: str) -> None:
+    response = await http.head(path)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ async def test_two_resources_are_refused_and_the_same_one_twice_is_one(
     assert same.headers["location"].startswith("/oauth/sign-in")
     two = await http.get(f"{url}&resource={OTHER_RESOURCE}")
     told_to_the_client(
-        two, "invalid_request", redirect_uri=REDIRECT_URI, state="state-of-the-client", issuer=ISSUER
+        two, "invalid_target", redirect_uri=REDIRECT_URI, state="state-of-the-client", issuer=ISSUER
     )
 
 

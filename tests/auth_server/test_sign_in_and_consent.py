@@ -303,7 +303,7 @@ async def test_a_session_spares_the_person_the_second_sign_in_for_an_hour(
     assert len(server.val_town.requests) == 1
     server.clock.advance(3700)
     page = await browser.open(client.authorize_url(Pkce.new()))
-    assert "api_token" in fields(page) or "api_token" in forms_of(page.text)[0].inputs
+    assert asks_to_sign_in(page)
 
 
 async def test_consent_is_asked_for_every_time(client: OAuthClient, browser: Browser) -> None:
@@ -630,3 +630,71 @@ async def test_only_allowed_users_sign_in(open_server: OpenServer) -> None:
         page = await stranger.open(client.authorize_url(Pkce.new()))
         told_to_the_person(await stranger.submit(page, api_token=GRACE), 403)
         assert (await client.tokens(server.browser(ADA)))["token_type"] == "Bearer"
+
+
+def carried_over(browser: Browser, server: AuthServer) -> Browser:
+    """Return the same browser, with its cookies, at another replica."""
+    other = server.browser(browser.api_token)
+    for cookie in browser.http.cookies.jar:
+        other.http.cookies.set(cookie.name, cookie.value or "", domain=cookie.domain, path=cookie.path)
+    return other
+
+
+def asks_to_sign_in(page: httpx.Response) -> bool:
+    return bool(forms_of(page.text)) and "api_token" in forms_of(page.text)[0].inputs
+
+
+async def test_a_session_counts_at_every_replica(
+    open_server: OpenServer, client: OAuthClient, browser: Browser
+) -> None:
+    await client.tokens(browser)
+    async with open_server() as replica:
+        page = await carried_over(browser, replica).open(client.authorize_url(Pkce.new()))
+        assert not asks_to_sign_in(page)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"oauth_allowed_users": "somebody-else"}, {"val_town_api_token": ADA}, {"val_town_api_token": GRACE}],
+)
+async def test_a_session_from_before_the_rules_changed_does_not_count(
+    open_server: OpenServer, client: OAuthClient, browser: Browser, changes: dict[str, str]
+) -> None:
+    await client.tokens(browser)
+    async with open_server(**changes) as changed:
+        page = await carried_over(browser, changed).open(client.authorize_url(Pkce.new()))
+        assert asks_to_sign_in(page)
+
+
+async def test_a_session_of_owner_mode_does_not_count_without_it(open_server: OpenServer) -> None:
+    async with open_server(val_town_api_token=ADA) as owner_mode:
+        client, browser = await owner_mode.registered(), owner_mode.browser()
+        await client.tokens(browser)
+    async with open_server() as changed:
+        page = await carried_over(browser, changed).open(client.authorize_url(Pkce.new()))
+        assert asks_to_sign_in(page)
+
+
+async def test_somebody_no_longer_allowed_loses_the_grant_at_the_next_refresh(
+    open_server: OpenServer, server: AuthServer, client: OAuthClient, browser: Browser
+) -> None:
+    tokens = await client.tokens(browser)
+    async with open_server(oauth_allowed_users="somebody-else") as changed:
+        there = changed.client()
+        there.client_id, there.client_secret = client.client_id, client.client_secret
+        answer = await there.refresh(tokens["refresh_token"])
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+    assert await server.is_denied(tokens)
+
+
+@pytest.mark.parametrize("prompt", ["login", "select_account"])
+async def test_who_must_sign_in_anew_cannot_skip_it(
+    client: OAuthClient, browser: Browser, prompt: str
+) -> None:
+    await client.tokens(browser)
+    page = await browser.open(client.authorize_url(Pkce.new(), prompt=prompt))
+    handle = fields(page)["txn"]
+    straight = await browser.open(f"{ISSUER}/oauth/consent?txn={handle}")
+    assert asks_to_sign_in(straight)
+    consent = await browser.submit(straight, api_token=ADA)
+    assert "code" in (await browser.decide(consent)).parameters

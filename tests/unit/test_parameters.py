@@ -3,7 +3,7 @@
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from auth_server.domain.registration import visible
@@ -68,11 +68,17 @@ def test_a_shown_name_has_no_character_that_hides_or_reorders(text: str) -> None
 
 
 @given(st.text(max_size=30) | st.text(max_size=10).map(lambda text: "https://mcp.test" + text))
+@example("HTTPS://MCP.TEST")
+@example("https://mcp.test/")
+@example("https://mcp.test?")
+@example("https://mcp.\ntest")
+@example("https://\u212aiosk.test/mcp")
 def test_a_resource_is_the_configured_one_or_refused(resource: str) -> None:
-    known = ("https://mcp.test/mcp", "https://mcp.test", "https://other.test/mcp")
+    known = ("https://mcp.test/mcp", "https://mcp.test", "https://kiosk.test/mcp")
     try:
         chosen = Resources(known).choose(resource)
     except InvalidTarget:
         return
+    assert resource.isascii()
     assert chosen in known
     assert chosen.rstrip("/").lower() == resource.rstrip("/").lower()

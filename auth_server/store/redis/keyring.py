@@ -1,5 +1,8 @@
 """Signing keys: `vt:{keys}:sealed` and `vt:{keys}:state`, two hashes by kid."""
 
+import asyncio
+import dataclasses
+
 from redis.asyncio import Redis
 
 from auth_server.domain.signing_keys import KeyState, SigningKey, from_pem
@@ -25,6 +28,7 @@ class RedisKeyringStore:
         self._redis = redis
         self._sealer = sealer
         self._clock = clock
+        self._imported: dict[str, SigningKey] = {}
         self._activate = load_script(
             redis, "auth_server.store.redis.lua", "activate_key", prelude="transitions"
         )
@@ -36,18 +40,30 @@ class RedisKeyringStore:
         keys = []
         for kid, described in states.items():
             state, _, changed_at = described.partition(" ")
+            if state not in list(KeyState) or kid not in sealed:
+                # A state that is not known here was written by a newer replica: not this one's to judge.
+                continue
             since = int(changed_at) / 1000
             if state == KeyState.RETIRING and self._clock.now() - since > RETIRING_SECONDS:
                 await self._remove(kid)
-            elif state in list(KeyState) and kid in sealed:
-                # A state that is not known here was written by a newer replica: not this one's to judge.
-                pem = self._sealer.unseal(sealed[kid], purpose=_PURPOSE, owner=(kid,))
-                keys.append(from_pem(pem, state=KeyState(state), since=since))
+            else:
+                key = await self._opened(kid, sealed[kid])
+                keys.append(dataclasses.replace(key, state=KeyState(state), since=since))
         return tuple(sorted(keys, key=lambda key: (key.state is not KeyState.ACTIVE, -key.since)))
+
+    async def _opened(self, kid: str, sealed: str) -> SigningKey:
+        # Checking an RSA key takes longer than a request: once for each key, and not on the event loop.
+        key = self._imported.get(kid)
+        if key is None:
+            pem = self._sealer.unseal(sealed, purpose=_PURPOSE, owner=(kid,))
+            key = await asyncio.to_thread(from_pem, pem, state=KeyState.RETIRING, since=0.0)
+            self._imported[kid] = key
+        return key
 
     async def _remove(self, kid: str) -> None:
         # The state stays: a key that was retired once is not taken up again by a replica with its PEM.
         await self._redis.hdel(_SEALED, kid)
+        self._imported.pop(kid, None)
 
     async def activate(self, key: SigningKey, *, replace: bool) -> None:
         """Make a key the active one, in one script."""

@@ -1,0 +1,141 @@
+"""Without the keys of its store a replica answers 503: nobody is told that a good credential is bad."""
+
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from dev.flow import OAuthClient, Pkce
+from shared.key_check import KeyCheck
+from shared.sealing import Sealer
+from tests.auth_server.answers import refused
+from tests.auth_server.conftest import OpenServer
+from tests.auth_server.deployment import AuthServer, new_pem
+from tests.auth_server.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+OTHER_KEY = b"o" * 32
+
+
+@pytest.fixture
+async def raw(redis_url: str, redis: Redis, anyio_backend: str) -> AsyncIterator[Redis]:
+    """Return a client that reads bytes."""
+    async with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the keeper look at once, and not only every few seconds."""
+    monkeypatch.setattr("auth_server.key_keeper.RELOAD_SECONDS", 0.01)
+    monkeypatch.setattr("auth_server.key_keeper.RETRY_SECONDS", 0.01)
+
+
+@pytest.fixture(scope="session")
+def second_pem() -> str:
+    return new_pem()
+
+
+async def emptied(redis: Redis) -> None:
+    await redis.flushdb()
+
+
+async def sealed_with_another_key(redis: Redis) -> None:
+    await redis.flushdb()
+    await KeyCheck(redis, Sealer(OTHER_KEY)).claim()
+
+
+async def key_check_replaced(redis: Redis) -> None:
+    await redis.delete("vt:meta:key-check")
+    await KeyCheck(redis, Sealer(OTHER_KEY)).claim()
+
+
+def elsewhere(client: OAuthClient, server: AuthServer) -> OAuthClient:
+    """Return the same client in front of another replica."""
+    other = server.client(client.redirect_uri)
+    other.client_id, other.client_secret = client.client_id, client.client_secret
+    return other
+
+
+async def is_ready(server: AuthServer, status: int) -> bool:
+    return (await server.visitor().get("/readyz")).status_code == status
+
+
+async def requests_with(client: OAuthClient, tokens: dict[str, str]) -> list[httpx.Response]:
+    """Return the answers to requests of which some would be refused for good by a store without records."""
+    metadata = {"redirect_uris": [client.redirect_uri]}
+    return [
+        await client.refresh(tokens["refresh_token"]),
+        await client.redeem("vtac_x", Pkce.new().verifier),
+        await client.refresh(tokens["refresh_token"], client_secret="wrong"),
+        await client.revoke(tokens["refresh_token"]),
+        await client.revoke(tokens["access_token"]),
+        await client.http.post("/oauth/register", json=metadata),
+    ]
+
+
+@pytest.mark.parametrize("lose", [emptied, sealed_with_another_key, key_check_replaced])
+async def test_a_store_that_is_lost_under_a_running_replica_is_503_until_it_is_back(
+    open_server: OpenServer,
+    redis: Redis,
+    raw: Redis,
+    watchful: None,
+    lose: Callable[[Redis], Awaitable[None]],
+) -> None:
+    async with open_server() as server:
+        client = await server.registered()
+        tokens = await client.tokens(server.browser())
+        kept = {key: await raw.dump(key) or b"" async for key in raw.scan_iter()}
+        await lose(redis)
+        await until(lambda: is_ready(server, 503))
+        for answer in await requests_with(client, tokens):
+            refused(answer, 503, "temporarily_unavailable")
+        await redis.flushdb()
+        for key, value in kept.items():
+            await raw.restore(key, 0, value)
+        await until(lambda: is_ready(server, 200))
+        assert (await client.refresh(tokens["refresh_token"])).status_code == 200
+        assert await server.works()
+
+
+async def test_a_replica_that_never_had_the_key_of_its_store_judges_nobody(
+    open_server: OpenServer, redis: Redis
+) -> None:
+    other_key = base64.b64encode(OTHER_KEY).decode()
+    async with open_server() as server, open_server(oauth_encryption_key=other_key) as stranger:
+        client = await server.registered()
+        tokens = await client.tokens(server.browser())
+        before = {key async for key in redis.scan_iter()}
+        assert await is_ready(stranger, 503)
+        for answer in await requests_with(elsewhere(client, stranger), tokens):
+            refused(answer, 503, "temporarily_unavailable")
+        assert {key async for key in redis.scan_iter()} == before
+        assert await is_ready(server, 200)
+        assert (await client.refresh(tokens["refresh_token"])).status_code == 200
+
+
+async def test_an_access_token_of_a_key_not_loaded_here_yet_is_revoked_all_the_same(
+    open_server: OpenServer, second_pem: str
+) -> None:
+    async with open_server() as behind, open_server(oauth_jwt_private_key=second_pem) as ahead:
+        client = await ahead.registered()
+        tokens, others = await client.tokens(ahead.browser()), await client.tokens(ahead.browser())
+        assert (await elsewhere(client, behind).revoke(tokens["access_token"])).status_code == 200
+        assert await behind.is_denied(tokens)
+        assert not await behind.is_denied(others)
+
+
+async def test_a_token_of_a_key_that_nobody_has_revokes_nothing(
+    open_server: OpenServer, second_pem: str
+) -> None:
+    async with open_server() as server:
+        client = await server.registered()
+        tokens = await client.tokens(server.browser())
+        _, payload, signature = tokens["access_token"].split(".")
+        header = base64.urlsafe_b64encode(b'{"alg":"RS256","kid":"nobody","typ":"at+jwt"}').rstrip(b"=")
+        answer = await client.revoke(f"{header.decode()}.{payload}.{signature}")
+        assert answer.status_code == 200
+        assert not await server.is_denied(tokens)
