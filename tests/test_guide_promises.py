@@ -43,8 +43,9 @@ from tests.auth_server.deployment import (
     running,
     settings_of,
 )
-from tests.auth_server.waiting import until
 from tests.support.mcp_client import McpClient
+from tests.support.resource_server import until_ready
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -159,11 +160,7 @@ def deploy(redis: Redis, clock: Clock, sandbox: FastAPI, pem: str) -> Deploy:
 
 async def _until_ready(app: FastAPI) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as http:
-
-        async def ready() -> bool:
-            return (await http.get("/readyz")).status_code == 200
-
-        await until(ready)
+        await until_ready(http)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from shared.sealing import Sealer
 from tests.auth_server.answers import refused
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import AuthServer, new_pem
-from tests.auth_server.waiting import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from tests.auth_server.answers import refused, told_to_the_person
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import ADA, AuthServer, ValTown, running
 from tests.auth_server.faulty_wire import Fault, Wire, wire_to
-from tests.auth_server.waiting import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 

@@ -60,7 +60,7 @@ def open_server(redis: Redis, clock: Clock, signing_key: SigningKey, outside: Ou
                 httpx.AsyncClient(transport=transport, base_url=settings.resource_origin) as client,
             ):
                 if ready:
-                    await until_ready(client, redis)
+                    await until_ready(client)
                 yield Server(client, outside, mint, clock, redis)
 
     return opened

@@ -5,8 +5,8 @@ from redis.asyncio import Redis
 
 from shared.key_check import KeyCheck
 from shared.sealing import Sealer
-from tests.auth_server.waiting import until
 from tests.support.resource_server import ENCRYPTION_KEY, OpenServer
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 

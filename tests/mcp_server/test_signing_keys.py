@@ -80,7 +80,7 @@ async def test_a_cold_start_without_keys_is_503_and_recovers(open_server: OpenSe
         assert (await server.http.get("/readyz")).status_code == 503
         server.outside.issuer_down = False
         server.clock.advance(2)
-        await until_ready(server.http, server.redis)
+        await until_ready(server.http)
         assert (await server.present(server.token())).status_code == 200
 
 

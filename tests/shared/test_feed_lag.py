@@ -15,7 +15,7 @@ from shared.background import running
 from shared.clock import Clock
 from shared.redis.client import connect
 from shared.revocation import CHANNEL, FRESH_SECONDS, RevocationList, deny_key
-from tests.auth_server.waiting import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 

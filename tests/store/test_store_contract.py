@@ -23,7 +23,7 @@ from shared.key_check import KeyCheck, WrongEncryptionKeyError
 from shared.redis.client import connect
 from shared.revocation import deny_key
 from shared.sealing import Sealer
-from tests.auth_server.waiting import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 

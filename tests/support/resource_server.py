@@ -13,10 +13,10 @@ from redis.asyncio import Redis
 
 from shared.clock import Clock
 from shared.credentials import CredentialOwner, credential_key, seal_credential
-from shared.revocation import CHANNEL
 from shared.sealing import Sealer
 from tests.support.mcp_client import McpClient
 from tests.support.tokens import TokenMint
+from tests.support.waiting import until
 
 ISSUER = "https://auth.test"
 RESOURCE = "https://mcp.test/mcp"
@@ -91,13 +91,13 @@ class Server:
         await self.redis.set(credential_key(grant_id), sealed)
 
 
-async def until_ready(client: httpx.AsyncClient, redis: Redis) -> None:
+async def until_ready(client: httpx.AsyncClient) -> None:
     """Wait until a server has its keys and a fresh list of revocations."""
-    # A beat of the test's own, so that nobody has to wait for the next regular one.
-    async with asyncio.timeout(5):
-        while (await client.get("/readyz")).status_code != 200:
-            await redis.publish(CHANNEL, "beat 1")
-            await asyncio.sleep(0.002)
+
+    async def ready() -> bool:
+        return (await client.get("/readyz")).status_code == 200
+
+    await until(ready)
 
 
 def assert_invalid_token(response: httpx.Response) -> None:
