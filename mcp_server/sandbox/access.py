@@ -28,7 +28,7 @@ def requires(permission: Permission) -> Callable[[Access], Coroutine[Any, Any, A
     """Return a dependency that yields the caller's account when the token carries `permission`.
 
     Raises:
-        ForbiddenError: from the dependency, with Val Town's words (val-town/vt issue 60).
+        ForbiddenError: from the dependency, with Val Town's words.
     """
 
     async def permitted(access: Annotated[Access, Depends(authenticate)]) -> Account:
