@@ -73,7 +73,11 @@ async def redis(redis_url: str, in_use: set[str], anyio_backend: str) -> AsyncIt
     """Return a client of the store, emptied but for what the server of this file needs."""
     async with connect(redis_url) as client:
         if old := [key async for key in client.scan_iter(count=1000) if key not in in_use]:
-            await client.delete(*old)
+            # One by one: on a cluster a command must not span hash slots.
+            async with client.pipeline(transaction=False) as pipeline:
+                for key in old:
+                    pipeline.delete(key)
+                await pipeline.execute()
         yield client
 
 
