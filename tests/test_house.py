@@ -14,8 +14,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 SETS = ("auth", "mcp", "dev")
 # Put together here, so that this file does not contain what it looks for.
-REGISTRIES = ("pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".org", "docker" + ".io", "ghcr" + ".io")
-MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work|root|home/\w+|opt/pypi\S*|tmp/hq)(?![\w-])")
+REGISTRIES = ("pypi" + ".org", "python" + "hosted.org", "npmjs" + ".org", "docker" + ".io", "ghcr" + ".io")
+MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work|root|home/\w+|Users/\w+)(?![\w-])")
 MADE_HERE = {
     ".git",
     ".venv",

@@ -1,4 +1,7 @@
-"""The access token both services agree on: a JWT of type at+jwt (RFC 9068)."""
+"""The access token both services agree on: a JWT of type at+jwt (RFC 9068).
+
+Its claims: iss, sub, aud, client_id, scope, iat, exp, jti (section 2.2, with `scope` always there) and gid.
+"""
 
 from typing import Final
 
@@ -7,9 +10,6 @@ TYP: Final = "at+jwt"
 
 GRANT_ID_CLAIM: Final = "gid"
 """Ours: one approval by one person, and everything issued from it. Revocation works on it."""
-
-REQUIRED_CLAIMS: Final = ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", GRANT_ID_CLAIM)
-"""RFC 9068 section 2.2, with `scope` and `gid` always present here."""
 
 SIGNING_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 """Every algorithm a signing key of ours may have; each key is pinned to one."""
