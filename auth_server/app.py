@@ -38,7 +38,7 @@ from shared.key_check import KeyCheck, StoreEmptiedError, WrongEncryptionKeyErro
 from shared.logs import get_logger
 from shared.oauth.errors import OAuthNotEnabled
 from shared.redis.client import StoreError
-from shared.sealing import Sealer
+from shared.sealing import Sealer, UnsealError
 from shared.web.cors import CorsMiddleware, CorsRule
 from shared.web.faults import FaultMiddleware
 from shared.web.health import health_router, store_answers
@@ -75,13 +75,13 @@ def create_app(
     Args:
         settings: checked settings.
         redis: the store's client; closed by whoever made it.
-        http: for calls to Val Town; one of our own when None.
+        http: for calls to Val Town; the app makes and closes its own when None.
         clock: the clock; the system's when None.
     """
     clock = clock or Clock()
     if not settings.oauth_enabled:
         return _add_middleware(_disabled_app(), settings)
-    http = http or httpx.AsyncClient()
+    to_val_town = http or httpx.AsyncClient()
     sealer = Sealer(settings.encryption_key)
     keyring = Keyring()
     keeper = KeyKeeper(
@@ -97,9 +97,9 @@ def create_app(
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(keeper),
+        lifespan=_lifespan(keeper, to_val_town if http is None else None),
     )
-    app.state.services = _services(settings, redis, http, clock, sealer, keyring, keeper)
+    app.state.services = _services(settings, redis, to_val_town, clock, sealer, keyring, keeper)
     app.state.base_path = urlsplit(settings.oauth_issuer_url).path
     _add_routes(app, redis, keyring)
     add_error_handlers(app)
@@ -159,16 +159,20 @@ def _sign_in(settings: AuthSettings, http: httpx.AsyncClient, admission: Admissi
     return OwnerSignIn(http, settings.val_town_api_url, settings.val_town_api_token.get_secret_value())
 
 
-def _lifespan(keeper: KeyKeeper) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    keeper: KeyKeeper, own_http: httpx.AsyncClient | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
             await keeper.load()
-        except (StoreError, OSError, WrongEncryptionKeyError, StoreEmptiedError) as error:
+        except (StoreError, OSError, WrongEncryptionKeyError, StoreEmptiedError, UnsealError) as error:
             # Not ready, and trying on: the store may come later.
             _log.warning("signing keys not loaded yet", reason=f"{type(error).__name__}: {error}")
         async with running({"keyring": keeper.run}, namespace="oauth:start"):
             yield
+        if own_http is not None:
+            await own_http.aclose()
 
     return lifespan
 
@@ -189,7 +193,7 @@ def _disabled_app() -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.include_router(health_router({}))
 
-    @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "DELETE"])
+    @app.api_route("/{path:path}", methods=["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"])
     async def not_enabled(request: Request, path: str) -> Response:
         error = OAuthNotEnabled()
         return JSONResponse(error.members(), error.status, headers={"Cache-Control": "no-store"})

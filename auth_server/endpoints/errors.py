@@ -9,6 +9,7 @@ from starlette.types import Scope
 
 from auth_server.domain.authorization_request import TrustedRedirect, UntrustedRedirectError
 from auth_server.endpoints import pages
+from shared.key_check import StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger
 from shared.oauth.errors import InvalidClient, InvalidRequest, OAuthError, ServerError, TemporarilyUnavailable
 from shared.redis.client import StoreError
@@ -27,7 +28,8 @@ def add_error_handlers(app: FastAPI) -> None:
     app.exception_handler(pages.PageProblemError)(_on_page_problem)
     app.exception_handler(RequestRefusedError)(_on_unreadable)
     app.exception_handler(StoreError)(_on_store_fault)
-    app.exception_handler(UnsealError)(_on_sealed)
+    for unreadable in (UnsealError, WrongEncryptionKeyError, StoreEmptiedError):
+        app.exception_handler(unreadable)(_on_sealed)
     app.exception_handler(HTTPException)(_on_http)
 
 
@@ -53,8 +55,8 @@ async def _on_store_fault(request: Request, error: Exception) -> Response:
     return answer(request, TemporarilyUnavailable("The store does not answer. Try again in a moment."))
 
 
-async def _on_sealed(request: Request, error: UnsealError) -> Response:
-    _log.error("a sealed value does not open", reason=str(error))
+async def _on_sealed(request: Request, error: Exception) -> Response:
+    _log.error("the store cannot be read", reason=str(error))
     return answer(request, TemporarilyUnavailable("A stored value cannot be read."))
 
 

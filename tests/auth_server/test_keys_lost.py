@@ -139,3 +139,34 @@ async def test_a_token_of_a_key_that_nobody_has_revokes_nothing(
         answer = await client.revoke(f"{header.decode()}.{payload}.{signature}")
         assert answer.status_code == 200
         assert not await server.is_denied(tokens)
+
+
+async def test_a_revocation_that_finds_another_store_is_not_reported_as_done(
+    server: AuthServer, client: OAuthClient, redis: Redis
+) -> None:
+    header = base64.urlsafe_b64encode(b'{"alg":"RS256","kid":"of-a-newer-key","typ":"at+jwt"}').rstrip(b"=")
+    token = f"{header.decode()}.e30.AA"
+    assert (await client.revoke(token)).status_code == 200
+    kept = await redis.get("vt:meta:key-check")
+    try:
+        await key_check_replaced(redis)
+        refused(await client.revoke(token), 503, "temporarily_unavailable")
+    finally:
+        await redis.set("vt:meta:key-check", str(kept))
+
+
+async def test_a_signing_key_that_does_not_open_leaves_a_replica_unready_and_alive(
+    open_server: OpenServer, redis: Redis
+) -> None:
+    async with open_server() as first:
+        assert await is_ready(first, 200)
+        sealed = await redis.hgetall("vt:{keys}:sealed")
+        try:
+            for kid in sealed:
+                await redis.hset("vt:{keys}:sealed", kid, "v1.00000000.AA.AA")
+            async with open_server() as second:
+                assert await is_ready(second, 503)
+                assert (await second.visitor().get("/healthz")).status_code == 200
+        finally:
+            for kid, value in sealed.items():
+                await redis.hset("vt:{keys}:sealed", kid, value)

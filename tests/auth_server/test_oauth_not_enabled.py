@@ -42,7 +42,7 @@ async def disabled() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("method", ["DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT"])
 async def test_every_oauth_url_says_that_oauth_is_not_enabled(
     disabled: httpx.AsyncClient, method: str, path: str
 ) -> None:
