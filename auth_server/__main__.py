@@ -11,7 +11,6 @@ from auth_server.settings import AuthSettings
 from shared import logs
 from shared.key_check import KeyCheck
 from shared.redis.client import connect
-from shared.sealing import Sealer
 from shared.settings import SettingsError, unknown_in_environment
 from shared.web.serve import cannot_start, listen, serve
 
@@ -50,7 +49,7 @@ def main(
 def _key_check(settings: AuthSettings, redis: Redis) -> Callable[[], Awaitable[None]]:
     async def check() -> None:
         if settings.oauth_enabled:
-            await KeyCheck(redis, Sealer(settings.encryption_key)).claim()
+            await KeyCheck(redis, settings.sealer).claim()
 
     return check
 

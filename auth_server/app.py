@@ -82,7 +82,7 @@ def create_app(
     if not settings.oauth_enabled:
         return _add_middleware(_disabled_app(), settings)
     to_val_town = http or httpx.AsyncClient()
-    sealer = Sealer(settings.encryption_key)
+    sealer = settings.sealer
     keyring = Keyring()
     keeper = KeyKeeper(
         RedisKeyringStore(redis, sealer, clock),

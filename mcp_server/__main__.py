@@ -11,7 +11,6 @@ from mcp_server.settings import McpSettings
 from shared.key_check import KeyCheck
 from shared.logs import configure, get_logger
 from shared.redis.client import connect
-from shared.sealing import Sealer
 from shared.settings import SettingsError, unknown_in_environment
 from shared.web.serve import cannot_start, listen, serve
 
@@ -50,7 +49,7 @@ def main(
 def _key_check(settings: McpSettings, redis: Redis) -> Callable[[], Awaitable[None]]:
     async def check() -> None:
         if settings.oauth_enabled:
-            await KeyCheck(redis, Sealer(settings.encryption_key)).verify()
+            await KeyCheck(redis, settings.sealer).verify()
 
     return check
 

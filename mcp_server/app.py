@@ -39,7 +39,6 @@ from shared.logs import get_logger
 from shared.oauth.errors import OAuthError, ServerError
 from shared.redis.client import StoreError
 from shared.revocation import RevocationList
-from shared.sealing import Sealer
 from shared.web.cors import CorsMiddleware, CorsRule
 from shared.web.faults import FaultMiddleware
 from shared.web.health import health_router, store_answers
@@ -151,7 +150,7 @@ def _build_oauth(
     jwks = Jwks(to_issuer, clock, url=f"{origin}{urlsplit(issuer).path}/.well-known/jwks.json")
     revocations = RevocationList(redis, clock)
     server_token = settings.val_town_api_token
-    sealer = Sealer(settings.encryption_key)
+    sealer = settings.sealer
     tokens = ValTownTokens(
         CredentialStore(redis, sealer),
         clock,
@@ -179,7 +178,8 @@ def _right_key(check: KeyCheck) -> Callable[[], Awaitable[bool]]:
     async def has_right_key() -> bool:
         try:
             await check.verify()
-        except WrongEncryptionKeyError:
+        except WrongEncryptionKeyError as error:
+            _log.error("encryption key missing", missing=error.missing)
             return False
         except (StoreEmptiedError, StoreError):
             # Another check's matter: nothing was sealed with any key, or the store is away.

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from shared.sealing import Sealer, UnsealError
+from shared.key_check import KeyCheck, WrongEncryptionKeyError
+from shared.logs import get_logger
+from shared.resealing import Resealer, SealedValue
+from shared.sealing import Sealer, UnknownKeyError, UnsealError
 
 _PURPOSE = "val-town-credential"
+_log = get_logger("store:sealing")
 
 
 class CredentialGoneError(Exception):
@@ -34,29 +38,51 @@ def seal_credential(sealer: Sealer, owner: CredentialOwner, token: str | None) -
     return sealer.seal(json.dumps(content).encode(), purpose=_PURPOSE, owner=_values(owner))
 
 
+def sealed_credential(owner: CredentialOwner, sealed: str) -> SealedValue:
+    """Return a grant's credential as it was read, for sealing it again."""
+    return SealedValue(credential_key(owner.grant_id), sealed, _PURPOSE, _values(owner))
+
+
 class CredentialStore:
     """Reads grants' credentials."""
 
     def __init__(self, redis: Redis, sealer: Sealer) -> None:
-        """Take the store's client and the sealer of OAUTH_ENCRYPTION_KEY."""
+        """Take the store's client and the sealer of the encryption keys."""
         self._redis = redis
         self._sealer = sealer
+        self._check = KeyCheck(redis, sealer)
+        self._resealer = Resealer(redis, sealer)
 
     async def read(self, owner: CredentialOwner) -> str | None:
         """Return the Val Town token of a grant; None when it was made in owner mode and keeps none.
 
+        One that is sealed with an older encryption key is sealed again on the way.
+
         Raises:
             CredentialGoneError: there is nothing, or it does not open for this owner.
+            WrongEncryptionKeyError: it is sealed with a key in use that this process lacks.
             StoreError: the store did not answer.
         """
         sealed = await self._redis.get(credential_key(owner.grant_id))
         if not isinstance(sealed, str):
             raise CredentialGoneError
         try:
-            content = json.loads(self._sealer.unseal(sealed, purpose=_PURPOSE, owner=_values(owner)))
-        except UnsealError:
+            opened = self._sealer.unseal(sealed, purpose=_PURPOSE, owner=_values(owner))
+        except UnsealError as error:
+            await self._tell_unopened(owner, error)
             raise CredentialGoneError from None
+        await self._resealer.renew(sealed_credential(owner, sealed))
+        content = json.loads(opened)
         return None if content["kind"] == "owner" else str(content["token"])
+
+    async def _tell_unopened(self, owner: CredentialOwner, error: UnsealError) -> None:
+        # A key that some process seals with is missing here: our fault, and it passes. A name that nobody
+        # ever sealed with is a damaged ciphertext like any other.
+        if isinstance(error, UnknownKeyError) and await self._check.names(error.key_id):
+            raise WrongEncryptionKeyError([error.key_id])
+        _log.error(
+            "credential does not open", grant_id=owner.grant_id, client_id=owner.client_id, reason=str(error)
+        )
 
 
 def _values(owner: CredentialOwner) -> tuple[str, str, str]:

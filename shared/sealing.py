@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Final
@@ -15,11 +16,21 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _VERSION: Final = "v1"
 _NONCE_BYTES: Final = 12
+_KEY_ID: Final = re.compile(r"[0-9a-f]{8}")
 KEY_BYTES: Final = 32
 
 
 class UnsealError(Exception):
     """The ciphertext was altered, belongs to another owner, or was sealed with a key that is not here."""
+
+
+class UnknownKeyError(UnsealError):
+    """The ciphertext names an encryption key that is not here; `key_id` is the name."""
+
+    def __init__(self, key_id: str) -> None:
+        """Take the name in the ciphertext."""
+        self.key_id = key_id
+        super().__init__(f"sealed with the encryption key {key_id}, which is not here")
 
 
 def base64url(data: bytes) -> str:
@@ -47,47 +58,74 @@ def key_id(key: bytes) -> str:
     return hashlib.sha256(b"val-town-mcp key id\x00" + key).hexdigest()[:8]
 
 
+def sealing_key_id(sealed: str) -> str | None:
+    """Return the key id that a ciphertext names, None when it has not the form of one."""
+    version, _, rest = sealed.partition(".")
+    named = rest.partition(".")[0]
+    return named if version == _VERSION and _KEY_ID.fullmatch(named) else None
+
+
 class Sealer:
-    """Seals and unseals under one master key, with a subkey for each purpose and owner.
+    """Seals under one master key and unseals under several, with a subkey for each purpose and owner.
 
     A random 96-bit nonce under a subkey of its own leaves collisions out of reach (NIST SP 800-38D, 8.3).
     """
 
-    def __init__(self, key: bytes) -> None:
-        """Take the 32 bytes of OAUTH_ENCRYPTION_KEY."""
-        if len(key) != KEY_BYTES:
-            raise ValueError("the encryption key must be 32 bytes")
-        self._key = key
+    def __init__(self, key: bytes, *others: bytes) -> None:
+        """Take the 32 bytes of OAUTH_ENCRYPTION_KEY, then those of OAUTH_DECRYPTION_KEYS, which only open."""
+        if any(len(one) != KEY_BYTES for one in (key, *others)):
+            raise ValueError("an encryption key must be 32 bytes")
         self.key_id = key_id(key)
+        self._keys = {key_id(one): one for one in (*others, key)}
+
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """The ids of every key that is here."""
+        return frozenset(self._keys)
+
+    def seals_with(self, sealed: str) -> bool:
+        """Return whether a ciphertext names the key that seals now."""
+        return sealing_key_id(sealed) == self.key_id
 
     def seal(self, plaintext: bytes, *, purpose: str, owner: Sequence[str]) -> str:
         """Return `v1.<key id>.<nonce>.<ciphertext>`, bound to the purpose and to every value in `owner`."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        cipher = AESGCM(self._subkey(purpose, owner))
-        sealed = cipher.encrypt(nonce, plaintext, self._context(purpose, owner))
+        cipher = AESGCM(_subkey(self._keys[self.key_id], purpose, owner))
+        sealed = cipher.encrypt(nonce, plaintext, _context(self.key_id, purpose, owner))
         return f"{_VERSION}.{self.key_id}.{base64url(nonce)}.{base64url(sealed)}"
 
     def unseal(self, sealed: str, *, purpose: str, owner: Sequence[str]) -> bytes:
-        """Return the plaintext sealed for this purpose and owner.
+        """Return the plaintext sealed for this purpose and owner, with whichever key of the ring.
 
         Raises:
-            UnsealError: see the class; the reasons are not told apart.
+            UnknownKeyError: it names a key that is not here.
+            UnsealError: everything else; the reasons are not told apart.
         """
+        named = sealing_key_id(sealed)
+        if named is not None and named not in self._keys:
+            raise UnknownKeyError(named)
         try:
             version, kid, nonce, ciphertext = sealed.split(".")
-            if version != _VERSION or kid != self.key_id:
-                raise UnsealError("sealed with another key")
-            cipher = AESGCM(self._subkey(purpose, owner))
+            if version != _VERSION or kid != named:
+                raise UnsealError("not a ciphertext")
+            cipher = AESGCM(_subkey(self._keys[kid], purpose, owner))
             return cipher.decrypt(
-                from_base64url(nonce), from_base64url(ciphertext), self._context(purpose, owner)
+                from_base64url(nonce), from_base64url(ciphertext), _context(kid, purpose, owner)
             )
         except (ValueError, InvalidTag):
             raise UnsealError("not a ciphertext for this owner") from None
 
     def derive(self, purpose: str, length: int = 32) -> bytes:
         """Return key material for another use, independent of every sealing key (RFC 5869)."""
-        info = f"derive\x00{purpose}".encode()
-        return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(self._key)
+        return _derive(self._keys[self.key_id], purpose, length)
+
+    def derive_each(self, purpose: str, length: int = 32) -> tuple[bytes, ...]:
+        """Return what `derive` gives with each key of the ring, the one that seals now first.
+
+        What was made with the first may have been made with another before the encryption key was changed.
+        """
+        others = [key for kid, key in self._keys.items() if kid != self.key_id]
+        return (self.derive(purpose, length), *(_derive(key, purpose, length) for key in others))
 
     @staticmethod
     def key_from(secret: str) -> bytes:
@@ -96,9 +134,16 @@ class Sealer:
             secret.encode()
         )
 
-    def _subkey(self, purpose: str, owner: Sequence[str]) -> bytes:
-        info = f"seal\x00{purpose}\x00{owner[0] if owner else ''}".encode()
-        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._key)
 
-    def _context(self, purpose: str, owner: Sequence[str]) -> bytes:
-        return json.dumps([_VERSION, self.key_id, purpose, *owner]).encode()
+def _derive(key: bytes, purpose: str, length: int) -> bytes:
+    info = f"derive\x00{purpose}".encode()
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(key)
+
+
+def _subkey(key: bytes, purpose: str, owner: Sequence[str]) -> bytes:
+    info = f"seal\x00{purpose}\x00{owner[0] if owner else ''}".encode()
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(key)
+
+
+def _context(kid: str, purpose: str, owner: Sequence[str]) -> bytes:
+    return json.dumps([_VERSION, kid, purpose, *owner]).encode()

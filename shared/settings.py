@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.sealing import KEY_BYTES
+from shared.sealing import KEY_BYTES, Sealer
 
 KNOWN_NAMES: Final = frozenset(
     {
@@ -31,6 +31,7 @@ KNOWN_NAMES: Final = frozenset(
         "MCP_RESOURCE_URL",
         "OAUTH_ACCESS_TOKEN_TTL",
         "OAUTH_ALLOWED_USERS",
+        "OAUTH_DECRYPTION_KEYS",
         "OAUTH_ENABLED",
         "OAUTH_ENCRYPTION_KEY",
         "OAUTH_GRANT_TTL",
@@ -48,6 +49,8 @@ KNOWN_NAMES: Final = frozenset(
     }
 )
 """Every setting of either service: they may share one `.env`."""
+
+MAX_DECRYPTION_KEYS: Final = 8
 
 _OUR_PREFIXES: Final = ("OAUTH_", "MCP_", "AUTH_")
 
@@ -88,13 +91,32 @@ def base_url(value: str) -> str:
 
 
 def _encryption_key(value: SecretStr) -> SecretStr:
-    try:
-        key = base64.b64decode(value.get_secret_value(), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != KEY_BYTES:
+    if _key_bytes(value.get_secret_value()) is None:
         raise ValueError("must be the base64 of 32 bytes; make one with: openssl rand -base64 32")
     return value
+
+
+def _decryption_keys(value: SecretStr) -> SecretStr:
+    keys = [_key_bytes(item) for item in _items(value)]
+    if None in keys:
+        raise ValueError("must be the base64 of 32 bytes each, with commas between")
+    if len(set(keys)) != len(keys):
+        raise ValueError("must not hold a key twice")
+    if len(keys) > MAX_DECRYPTION_KEYS:
+        raise ValueError(f"must not hold more than {MAX_DECRYPTION_KEYS} keys")
+    return value
+
+
+def _items(value: SecretStr) -> tuple[str, ...]:
+    return tuple(item.strip() for item in value.get_secret_value().split(",") if item.strip())
+
+
+def _key_bytes(text: str) -> bytes | None:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if len(key) == KEY_BYTES else None
 
 
 BaseUrl = Annotated[str, AfterValidator(base_url)]
@@ -118,6 +140,7 @@ class ServiceSettings(BaseSettings):
     oauth_issuer_url: BaseUrl = "http://127.0.0.1:9000"
     mcp_resource_url: BaseUrl = "http://127.0.0.1:8000/mcp"
     oauth_encryption_key: Annotated[SecretStr, AfterValidator(_encryption_key)] | None = None
+    oauth_decryption_keys: Annotated[SecretStr, AfterValidator(_decryption_keys)] = SecretStr("")
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     val_town_api_url: BaseUrl = "https://api.val.town"
     val_town_api_token: SecretStr | None = None
@@ -142,6 +165,15 @@ class ServiceSettings(BaseSettings):
             raise ValueError("is not set; make one with: openssl rand -base64 32")
         return value
 
+    @field_validator("oauth_decryption_keys")
+    @classmethod
+    def _without_the_one_that_seals(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        sealing: SecretStr | None = info.data.get("oauth_encryption_key")
+        keys = [_key_bytes(item) for item in _items(value)]
+        if sealing is not None and _key_bytes(sealing.get_secret_value()) in keys:
+            raise ValueError("must not hold OAUTH_ENCRYPTION_KEY itself: that one opens anyway")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, value: SecretStr) -> SecretStr:
@@ -159,6 +191,16 @@ class ServiceSettings(BaseSettings):
         if self.oauth_encryption_key is None:
             raise SettingsError(["OAUTH_ENCRYPTION_KEY is not set."])
         return base64.b64decode(self.oauth_encryption_key.get_secret_value())
+
+    @property
+    def sealer(self) -> Sealer:
+        """What seals with OAUTH_ENCRYPTION_KEY, and opens with it and with each of OAUTH_DECRYPTION_KEYS.
+
+        Raises:
+            SettingsError: as `encryption_key`.
+        """
+        others = [base64.b64decode(item) for item in _items(self.oauth_decryption_keys)]
+        return Sealer(self.encryption_key, *others)
 
     def warnings(self) -> tuple[str, ...]:
         """Return what an operator should hear at every start, one sentence each."""

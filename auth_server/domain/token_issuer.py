@@ -84,7 +84,7 @@ class TokenIssuer:
         self._issuer = issuer
         self._lifetime = lifetime
         self._keyring = keyring
-        self._mac_key = sealer.derive("refresh-token")
+        self._mac_keys = sealer.derive_each("refresh-token")
         self._clock = clock
 
     def respond(
@@ -119,7 +119,7 @@ class TokenIssuer:
     def refresh_token(self, grant_id: str, generation: int) -> RefreshToken:
         """Return a new refresh token: grant, generation, 256 random bits, and a MAC over all of it."""
         body = from_base64url(grant_id) + struct.pack(">I", generation) + secrets.token_bytes(_SECRET_BYTES)
-        value = generate.REFRESH_TOKEN + base64url(body + self._mac(body))
+        value = generate.REFRESH_TOKEN + base64url(body + _mac(self._mac_keys[0], body))
         return RefreshToken(value=value, grant_id=grant_id, generation=generation)
 
     def read_refresh_token(self, value: str) -> RefreshToken:
@@ -135,7 +135,7 @@ class TokenIssuer:
                 raise ValueError("not a refresh token")
             raw = from_base64url(value.removeprefix(generate.REFRESH_TOKEN))
             body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
-            if len(raw) != _REFRESH_BYTES or not hmac.compare_digest(mac, self._mac(body)):
+            if len(raw) != _REFRESH_BYTES or not self._made_here(body, mac):
                 raise ValueError("not made here")
         except ValueError:
             raise InvalidGrant("The refresh token is not valid.") from None
@@ -184,5 +184,10 @@ class TokenIssuer:
             raise ValueError("unknown key")
         return key.key
 
-    def _mac(self, body: bytes) -> bytes:
-        return hmac.new(self._mac_key, body, sha256).digest()[:_MAC_BYTES]
+    def _made_here(self, body: bytes, mac: bytes) -> bool:
+        # A refresh token outlives a change of the encryption key.
+        return any(hmac.compare_digest(mac, _mac(key, body)) for key in self._mac_keys)
+
+
+def _mac(key: bytes, body: bytes) -> bytes:
+    return hmac.new(key, body, sha256).digest()[:_MAC_BYTES]

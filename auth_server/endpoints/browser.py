@@ -1,6 +1,7 @@
 """What ties a page to one browser: its cookie, its session, and the token in its forms."""
 
 import hmac
+from collections.abc import Collection
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -49,7 +50,9 @@ async def pending_of(request: Request, services: Services, handle: str | None) -
 
     Raises:
         PageProblemError: it is over, was answered, or began in another browser.
+        TemporarilyUnavailable: this replica lacks its store's keys, and would seal what no other can open.
     """
+    services.keyring.active()
     secret = browser_cookie(request, services)
     if handle and secret:
         pending = await services.pending.find(handle, generate.digest(secret))
@@ -70,19 +73,25 @@ def stale_page() -> PageProblemError:
 
 def form_token(services: Services, page: str, handle: str, secret: str) -> str:
     """Return the token of one page's form, bound to the request and to this browser's cookie or session."""
-    key = services.sealer.derive("form-token")
+    return form_tokens(services, page, handle, secret)[0]
+
+
+def form_tokens(services: Services, page: str, handle: str, secret: str) -> tuple[str, ...]:
+    """Return what `form_token` gives now, then what it gave before the encryption key was changed."""
     message = "\0".join((page, handle, secret)).encode()
-    return base64url(hmac.new(key, message, sha256).digest())
+    keys = services.sealer.derive_each("form-token")
+    return tuple(base64url(hmac.new(key, message, sha256).digest()) for key in keys)
 
 
-def check_form_token(request: Request, expected: str, sent: str | None) -> None:
+def check_form_token(request: Request, expected: Collection[str], sent: str | None) -> None:
     """Refuse a form that another site posted.
 
     Raises:
-        PageProblemError: it does not carry this page's token, or the browser says it comes from elsewhere.
+        PageProblemError: it carries none of this page's tokens, or the browser says it comes from elsewhere.
     """
     from_elsewhere = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
-    if from_elsewhere or not hmac.compare_digest(expected.encode(), (sent or "").encode()):
+    given = (sent or "").encode()
+    if from_elsewhere or not any(hmac.compare_digest(token.encode(), given) for token in expected):
         raise PageProblemError(
             "This form cannot be accepted",
             "It does not belong to the page you see, or you signed in as somebody else meanwhile. "

@@ -59,7 +59,7 @@ async def _submit(request: Request, services: Services) -> Response:
     if waiting is None:
         return _sign_in_first(request, handle)
     # Bound to the session: a form shown to one person is not taken from another.
-    expected = browser.form_token(services, "consent", handle, waiting.session.session_id)
+    expected = browser.form_tokens(services, "consent", handle, waiting.session.session_id)
     browser.check_form_token(request, expected, form.get("csrf"))
     decision = form.get("decision")
     if decision not in ("approve", "deny"):

@@ -35,7 +35,8 @@ async def _submit(request: Request, services: Services) -> Response:
     form = await read_form(request)
     handle = form.get("txn", "")
     pending = await browser.pending_of(request, services, handle)
-    browser.check_form_token(request, _token(request, services, handle), form.get("csrf"))
+    expected = browser.form_tokens(services, "sign-in", handle, _cookie(request, services))
+    browser.check_form_token(request, expected, form.get("csrf"))
     try:
         person = await services.sign_in.verify(form)
     except SignInRefusedError as error:
@@ -75,7 +76,7 @@ async def _page(
     values = {
         "base": pages.base_path(request),
         "txn": handle,
-        "csrf": _token(request, services, handle),
+        "csrf": browser.form_token(services, "sign-in", handle, _cookie(request, services)),
         "client_name": (client.name if client else "") or "An app",
         "owner_mode": services.settings.val_town_api_token is not None,
         "sandbox": "api.val.town" not in services.settings.val_town_api_url,
@@ -85,5 +86,5 @@ async def _page(
     return pages.render("sign_in.html", values, status=status)
 
 
-def _token(request: Request, services: Services, handle: str) -> str:
-    return browser.form_token(services, "sign-in", handle, browser.browser_cookie(request, services) or "")
+def _cookie(request: Request, services: Services) -> str:
+    return browser.browser_cookie(request, services) or ""

@@ -60,6 +60,7 @@ class ValTownTokens:
         Raises:
             Unauthorized: the grant has no usable credential any more.
             ValTownError: in owner mode, Val Town did not say whose the server's token is.
+            WrongEncryptionKeyError: this process lacks the key that the credential is sealed with.
             StoreError: the store did not answer.
         """
         owner = CredentialOwner(principal.grant_id or "", principal.subject, principal.client_id or "")

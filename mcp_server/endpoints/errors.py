@@ -8,6 +8,7 @@ from mcp_server.auth.verifier import RevocationUnknownError
 from mcp_server.endpoints.bearer import LEGACY_HEADER, NoCredentialsError
 from mcp_server.protocol.dispatcher import refusal
 from mcp_server.protocol.jsonrpc import ProtocolError, RequestId, encode_error
+from shared.key_check import WrongEncryptionKeyError
 from shared.logs import get_logger
 from shared.oauth.errors import InsufficientScope, OAuthError
 from shared.oauth.scopes import format_scope
@@ -42,7 +43,7 @@ class Refusals:
                 return json_response(answer.status, answer.body or b"")
             case RequestRefusedError():
                 return rpc_error(error.status, mcp_types.INVALID_REQUEST, error.reason, request_id)
-            case KeysUnavailableError() | RevocationUnknownError() | StoreError():
+            case KeysUnavailableError() | RevocationUnknownError() | StoreError() | WrongEncryptionKeyError():
                 return _unavailable(error, request_id)
         _log.error("request failed", exc_info=error)
         return rpc_error(

@@ -147,12 +147,13 @@ async def test_a_revocation_that_finds_another_store_is_not_reported_as_done(
     header = base64.urlsafe_b64encode(b'{"alg":"RS256","kid":"of-a-newer-key","typ":"at+jwt"}').rstrip(b"=")
     token = f"{header.decode()}.e30.AA"
     assert (await client.revoke(token)).status_code == 200
-    kept = await redis.get("vt:meta:key-check")
+    kept = await redis.hgetall("vt:meta:key-check")
     try:
         await key_check_replaced(redis)
         refused(await client.revoke(token), 503, "temporarily_unavailable")
     finally:
-        await redis.set("vt:meta:key-check", str(kept))
+        await redis.delete("vt:meta:key-check")
+        await redis.hset("vt:meta:key-check", mapping=kept)
 
 
 async def test_a_signing_key_that_does_not_open_leaves_a_replica_unready_and_alive(

@@ -9,9 +9,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from auth_server.settings import AuthSettings
+from shared.sealing import Sealer, key_id
 from shared.settings import SettingsError, unknown_in_environment
 
 KEY = base64.b64encode(bytes(range(32))).decode()
+OTHER_KEY = base64.b64encode(b"o" * 32).decode()
 
 
 def load(tmp_path: Path, env: dict[str, str] | None = None, **environ: str) -> AuthSettings:
@@ -146,6 +148,14 @@ def test_a_secret_is_in_no_problem(tmp_path: Path) -> None:
         ("OAUTH_ENCRYPTION_KEY", base64.b64encode(b"k" * 31).decode()),
         ("OAUTH_ENCRYPTION_KEY", base64.b64encode(b"k" * 33).decode()),
         ("OAUTH_ENCRYPTION_KEY", ""),
+        ("OAUTH_DECRYPTION_KEYS", "AAAA"),
+        ("OAUTH_DECRYPTION_KEYS", f"{OTHER_KEY},{OTHER_KEY}"),
+        ("OAUTH_DECRYPTION_KEYS", f"{OTHER_KEY},{KEY}"),
+        ("OAUTH_DECRYPTION_KEYS", f"{OTHER_KEY},nonsense"),
+        (
+            "OAUTH_DECRYPTION_KEYS",
+            ",".join(base64.b64encode(bytes([n]) * 32).decode() for n in range(65, 74)),
+        ),
         ("OAUTH_JWT_PRIVATE_KEY", "nonsense"),
         ("OAUTH_JWT_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\\nMIIE\\n-----END PRIVATE KEY-----"),
         ("REDIS_URL", "127.0.0.1:6379"),
@@ -251,6 +261,7 @@ def test_a_public_key_alone_is_told(tmp_path: Path, rsa_key: rsa.RSAPrivateKey) 
     [
         ("OAUTH_ISSUER_URI", "OAUTH_ISSUER_URL"),
         ("OAUTH_ENCRYPTION_KEYS", "OAUTH_ENCRYPTION_KEY"),
+        ("OAUTH_DECRYPTION_KEY", "OAUTH_DECRYPTION_KEYS"),
         ("oauth_enable", "OAUTH_ENABLED"),
         ("MCP_RESOURCE_URI", "MCP_RESOURCE_URL"),
         ("AUTH_PROT", "AUTH_PORT"),
@@ -291,3 +302,12 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
     settings = load(tmp_path)
     with pytest.raises(ValueError, match="frozen"):
         settings.auth_port = 1
+
+
+def test_further_keys_open_and_never_seal(tmp_path: Path) -> None:
+    others = [base64.b64encode(bytes([number]) * 32).decode() for number in range(65, 73)]
+    settings = load(tmp_path, OAUTH_DECRYPTION_KEYS=" , ".join(others))
+    assert settings.sealer.key_id == Sealer(settings.encryption_key).key_id
+    assert settings.sealer.key_ids == {key_id(base64.b64decode(key)) for key in (KEY, *others)}
+    assert load(tmp_path).sealer.key_ids == {settings.sealer.key_id}
+    assert not any(key in repr(settings) for key in (KEY, *others))
