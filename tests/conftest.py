@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from dev.store import Store, open_test_store
 from shared.clock import Clock
 from shared.redis.client import connect
+from tests.requirements.proofs import find_proofs, summarise
 
 _STORE = pytest.StashKey[Store]()
 
@@ -19,9 +20,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: opened.__exit__(None, None, None))
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    """Say which store the tests run against."""
-    return f"store: {config.stash[_STORE].description}"
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say which store the tests run against, and how many requirements the whole suite decides."""
+    return [f"store: {config.stash[_STORE].description}", summarise(find_proofs())]
 
 
 @pytest.fixture
