@@ -90,6 +90,10 @@ class Deployment:
         names = [service.name for service in services or self._services]
         stop([self._children.pop(name) for name in names if name in self._children])
 
+    def process_id(self, service: Service) -> int:
+        """Return the process id of a running service."""
+        return self._children[service.name].process.pid
+
     def log_of(self, service: Service) -> str:
         """Return the end of a service's log."""
         return self._children[service.name].last_lines()

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,8 +13,7 @@ from fastapi import FastAPI, Request
 from redis.asyncio import Redis
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_server.auth.issuer import IssuerMetadata
 from mcp_server.auth.jwks import Jwks
@@ -115,7 +115,9 @@ def create_app(
             await stack.enter_async_context(running(oauth.tasks if oauth else {}, namespace="mcp:app"))
             yield
 
-    app = FastAPI(
+    app = _Application(
+        McpEndpoint(services, paths=_endpoint_paths(settings)),
+        paths=_endpoint_paths(settings),
         openapi_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
@@ -123,13 +125,35 @@ def create_app(
         exception_handlers={OAuthError: _oauth_error},
     )
     app.state.services = services
-    endpoint = McpEndpoint(services, paths=_endpoint_paths(settings))
-    for path in _endpoint_paths(settings):
-        app.router.routes += [Route(path, endpoint), Route(path + "/{rest:path}", endpoint)]
     app.include_router(metadata_router(settings))
     app.include_router(home_router(settings))
     app.include_router(health_router(_readiness(oauth, redis)))
     return app
+
+
+class _Application(FastAPI):
+    """FastAPI for everything but MCP itself, which goes straight from our middleware to its endpoint.
+
+    MCP answers every method and every error itself, so routing and FastAPI's own middleware would only cost.
+    """
+
+    def __init__(self, endpoint: ASGIApp, *, paths: frozenset[str], **arguments: Any) -> None:
+        """Take the MCP endpoint, the paths it serves with all below them, and what FastAPI takes."""
+        super().__init__(**arguments)
+        self._paths = tuple(paths)
+        self._direct = endpoint
+        for middleware in reversed(arguments["middleware"]):
+            self._direct = middleware.cls(self._direct, *middleware.args, **middleware.kwargs)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] == "http" and self._is_mcp(scope["path"]):
+            await self._direct(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    def _is_mcp(self, path: str) -> bool:
+        return path in self._paths or any(path.startswith(f"{own}/") for own in self._paths)
 
 
 def _endpoint_paths(settings: McpSettings) -> frozenset[str]:

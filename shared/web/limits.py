@@ -86,11 +86,14 @@ class HeaderLimitMiddleware:
 
 
 def _judge_head(scope: Scope) -> RequestRefusedError | None:
-    headers = scope["headers"]
-    if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
+    size = hosts = 0
+    for name, value in scope["headers"]:
+        size += len(name) + len(value)
+        hosts += name == b"host"
+    if size > MAX_HEADER_BYTES:
         return RequestRefusedError(431, "The request headers are too large.")
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_TARGET_BYTES:
         return RequestRefusedError(414, "The URL is too long.")
-    if sum(name == b"host" for name, _ in headers) > 1:
+    if hosts > 1:
         return RequestRefusedError(400, "There must be one Host header.")
     return None

@@ -33,6 +33,7 @@ class RequestIdMiddleware:
         """Take the wrapped app and the namespace of the log line."""
         self._app = app
         self._log = get_logger(namespace)
+        self._counters: dict[tuple[str, int], Counter] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -40,7 +41,6 @@ class RequestIdMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = _sent_id(scope) or secrets.token_hex(8)
-        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         header = (b"x-request-id", request_id.encode())
         status = 0
@@ -56,20 +56,22 @@ class RequestIdMiddleware:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            elapsed = time.perf_counter() - started
-            self._record(scope, status, elapsed)
+            self._record(scope, request_id, status, time.perf_counter() - started)
 
-    def _record(self, scope: Scope, status: int, elapsed: float) -> None:
+    def _record(self, scope: Scope, request_id: str, status: int, elapsed: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        REQUESTS.labels(method, str(status)).inc()
+        counter = self._counters.get((method, status))
+        if counter is None:
+            counter = self._counters[method, status] = REQUESTS.labels(method, str(status))
+        counter.inc()
         SECONDS.observe(elapsed)
         if scope["path"] not in _QUIET_PATHS:
-            self._log.info(
-                "request",
+            self._log.request(
+                request_id=request_id,
                 method=method,
                 path=scope["path"][:200],
                 status=status,
-                ms=round(elapsed * 1000, 2),
+                milliseconds=elapsed * 1000,
             )
 
 

@@ -1,6 +1,5 @@
 """Headers that every answer carries, error pages included (RFC 9700 sections 4.2 and 4.16)."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 STRICT_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -15,7 +14,7 @@ class SecurityHeadersMiddleware:
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         """Take the wrapped app, and whether people reach it by https (then HSTS is sent)."""
         self._app = app
-        self._headers = {
+        headers = {
             "Content-Security-Policy": STRICT_POLICY,
             "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
             "Referrer-Policy": "no-referrer",
@@ -23,7 +22,8 @@ class SecurityHeadersMiddleware:
             "X-Frame-Options": "DENY",
         }
         if https:
-            self._headers["Strict-Transport-Security"] = "max-age=31536000"
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -33,9 +33,9 @@ class SecurityHeadersMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                sent = list(message.get("headers", ()))
+                names = {name for name, _ in sent}
+                message["headers"] = sent + [header for header in self._headers if header[0] not in names]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

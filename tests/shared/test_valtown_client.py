@@ -1,6 +1,7 @@
 """The Val Town client against hostile upstreams, and once through every method against the sandbox."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_server.sandbox.app import create_app
+from shared import logs
 from shared.valtown.client import ValTownClient
 from shared.valtown.errors import (
     BadRequest,
@@ -406,9 +408,13 @@ async def test_hostile_names_stay_one_segment(hostile: str) -> None:
 
 async def test_debug_lines_have_the_template_and_no_credential_or_content() -> None:
     upstream = Upstream([Reply(500, json={"message": f"echo {TOKEN}"})])
-    with structlog.testing.capture_logs() as lines:
+    stream = io.StringIO()
+    logs.configure("test", "valtown:*", stream=stream)
+    try:
         await failure(upstream.client().update_file(VAL_ID, "secret/path.ts", "the content"))
-    (line,) = lines
+    finally:
+        structlog.reset_defaults()
+    line = json.loads(stream.getvalue())
     assert (line["method"], line["path"], line["status"]) == ("PUT", "/v2/vals/{val_id}/files", 500)
     assert line["ms"] >= 0
     for secret in (TOKEN, "the content", "secret/path.ts", VAL_ID):
