@@ -1,6 +1,6 @@
 """The requirements manifest: what standards and known attacks demand, each under an id that tests carry.
 
-A test says what it proves with `@requirement("O12", "C54")`; an id that is not here fails when it is imported.
+A test says what it proves with `@requirement("O12", "C54")`; an id that is not here fails at its import.
 """
 
 import pytest
