@@ -39,6 +39,7 @@ from shared.logs import get_logger
 from shared.oauth.errors import OAuthError, ServerError
 from shared.redis.client import StoreError
 from shared.revocation import RevocationList
+from shared.valtown.fair_share import FairShares
 from shared.web.cors import CorsMiddleware, CorsRule
 from shared.web.faults import FaultMiddleware
 from shared.web.health import health_router, store_answers
@@ -96,6 +97,7 @@ def create_app(
     services = Services(
         settings=settings,
         http=to_val_town,
+        val_town_shares=FairShares(),
         addresses=AddressGuard(hosts=settings.allowed_hosts, origins=settings.allowed_origins),
         guard=Guard(oauth.verifier if oauth else None, legacy=settings.legacy_token_auth),
         refusals=Refusals(resource_metadata=resource_metadata_url(settings) if oauth else None),

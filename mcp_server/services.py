@@ -13,6 +13,7 @@ from mcp_server.endpoints.errors import Refusals
 from mcp_server.endpoints.rebinding import AddressGuard
 from mcp_server.protocol.dispatcher import Dispatcher
 from mcp_server.settings import McpSettings
+from shared.valtown.fair_share import FairShares
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Services:
 
     settings: McpSettings
     http: httpx.AsyncClient
+    val_town_shares: FairShares
     addresses: AddressGuard
     guard: Guard
     refusals: Refusals

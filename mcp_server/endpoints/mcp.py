@@ -1,5 +1,6 @@
 """POST /mcp: the credential first, then the request, then the answer (MCP "Streamable HTTP")."""
 
+import hashlib
 from typing import Final
 
 import mcp_types
@@ -47,7 +48,9 @@ class CallContext:
         """
         if self._client is None:
             base_url = self._services.settings.val_town_api_url
-            self._client = ValTownClient(self._services.http, base_url, await self._token())
+            token = await self._token()
+            share = self._services.val_town_shares.of(_user_of(self.principal, token))
+            self._client = ValTownClient(self._services.http, base_url, token, share=share)
         return self._client
 
     async def report_progress(
@@ -145,6 +148,11 @@ class McpEndpoint:
         types = _header(scope, b"content-type")
         if len(types) != 1 or types[0].partition(";")[0].strip().lower() != "application/json":
             raise RequestRefusedError(415, "Content-Type must be application/json.")
+
+
+def _user_of(principal: Principal, token: str) -> str:
+    # Callers with the legacy header have no name of their own.
+    return hashlib.sha256(token.encode()).hexdigest() if principal.legacy else principal.subject
 
 
 def _header(scope: Scope, name: bytes) -> list[str]:

@@ -3,8 +3,9 @@
 Enumerations stay plain strings, so that a new kind of file or plan at Val Town breaks nothing here.
 """
 
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -89,6 +90,90 @@ class File(_Record):
     links: FileLinks
 
 
+class EnvVar(_Record):
+    """An environment variable of a val, without its value."""
+
+    key: str
+    description: str | None = None
+    created_at: str
+    updated_at: str | None = None
+
+
+class Org(_Record):
+    """An organization the account belongs to."""
+
+    id: str
+    username: str
+
+
+class Member(_Record):
+    """Who is a member."""
+
+    id: str
+    username: str | None = None
+
+
+class Membership(_Record):
+    """A member of an organization."""
+
+    id: str
+    role: str | None = None
+    user: Member
+
+
+class BlobItem(_Record):
+    """A blob, without its bytes; `size` in bytes."""
+
+    key: str
+    size: int | None = None
+    last_modified: str | None = None
+
+
+class ResultSet(_Record):
+    """What a SQL statement gave."""
+
+    columns: list[str]
+    column_types: list[str]
+    rows: list[list[Any]]
+    rows_affected: int
+    last_insert_rowid: str | int | None = None
+
+
+class Attribute(_Record):
+    """A name and an OpenTelemetry AnyValue: an object whose one member names the type."""
+
+    key: str
+    value: dict[str, Any]
+
+
+class TraceStatus(_Record):
+    """How a trace ended: 0 unset, 1 ok, 2 error."""
+
+    code: int
+    message: str = ""
+
+
+class Trace(_Record):
+    """One run of a val's code; times in nanoseconds since 1970, end "0" while it runs."""
+
+    trace_id: str
+    name: str
+    start_time_unix_nano: str
+    end_time_unix_nano: str
+    attributes: list[Attribute]
+    status: TraceStatus
+
+
+class Log(_Record):
+    """One log line; `body` is an OpenTelemetry AnyValue."""
+
+    time_unix_nano: str
+    body: dict[str, Any]
+    trace_id: str
+    attributes: list[Attribute]
+    severity_text: str
+
+
 class PageLinks(_Record):
     """Whether there is a next page; the URL itself is never requested."""
 
@@ -104,7 +189,19 @@ class PageBody(_Record, Generic[Record]):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Record]):
-    """One page of a list, and whether another follows."""
+    """One page of a list, and whether another follows.
+
+    `next_query` is what asks for it, where the API pages by what it says itself and not by offset.
+    """
 
     items: tuple[Record, ...]
     has_more: bool
+    next_query: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FileBytes:
+    """A file's content and its entity tag, if it has one (RFC 9110 section 8.8.3)."""
+
+    content: bytes
+    etag: str | None

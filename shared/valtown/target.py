@@ -1,13 +1,13 @@
 """Request targets that no argument can redirect: every parameter stays one piece (RFC 3986 section 2.1)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 import httpx
 
 from shared.valtown.errors import BadRequest
 
-Query = Mapping[str, str | int | bool | None]
+Query = Mapping[str, str | int | bool | Sequence[str] | None]
 
 
 def build_target(base_url: str, template: str, parameters: Mapping[str, str], query: Query) -> httpx.URL:
@@ -17,14 +17,14 @@ def build_target(base_url: str, template: str, parameters: Mapping[str, str], qu
         base_url: the configured address; nothing in `parameters` or `query` can leave it.
         template: the path, with a name in braces for every parameter.
         parameters: each becomes exactly one path segment.
-        query: None leaves a name out; booleans are written `true` and `false`.
+        query: None leaves a name out; booleans are written `true` and `false`; a list repeats the name.
 
     Raises:
         BadRequest: a parameter is empty, a dot segment or not text that can be sent.
     """
     try:
         path = template.format_map({name: _segment(name, value) for name, value in parameters.items()})
-        pairs = [(name, _plain(value)) for name, value in query.items() if value is not None]
+        pairs = list(_pairs(query))
         search = f"?{urlencode(pairs, quote_via=quote, safe='')}" if pairs else ""
     except UnicodeEncodeError:
         raise BadRequest(None, "A value holds half a character (a lone surrogate).") from None
@@ -38,6 +38,14 @@ def _segment(name: str, value: str) -> str:
     if any(character < " " or character == "\x7f" for character in value):
         raise BadRequest(None, f"{name} must not hold control characters.")
     return quote(value, safe="")
+
+
+def _pairs(query: Query) -> Iterator[tuple[str, str]]:
+    for name, value in query.items():
+        if isinstance(value, str | int):
+            yield name, _plain(value)
+        elif value is not None:
+            yield from ((name, item) for item in value)
 
 
 def _plain(value: str | int | bool) -> str:

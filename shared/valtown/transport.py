@@ -8,6 +8,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +17,7 @@ from pydantic_core import from_json, to_json
 
 from shared.logs import REDACTED, get_logger, redact
 from shared.valtown.errors import Unauthorized, Unavailable, ValTownError, error_for
+from shared.valtown.fair_share import Share
 from shared.valtown.target import Query, build_target
 
 _log = get_logger("valtown:client")
@@ -49,14 +51,25 @@ DEFAULT_BOUNDS: Final = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
+class RawBody:
+    """Bytes sent as they are."""
+
+    content: bytes
+    content_type: str = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """A request by its path template; `body` is sent as JSON, None sends neither body nor content type."""
+    """A request by its path template.
+
+    A mapping as `body` is sent as JSON; None sends neither body nor content type.
+    """
 
     method: str
     path: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     query: Query = field(default_factory=dict)
-    body: Mapping[str, object] | None = None
+    body: Mapping[str, object] | RawBody | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +89,22 @@ class Transport:
         http: httpx.AsyncClient,
         base_url: str,
         token: str,
+        *,
         bounds: Bounds,
+        share: Share | None,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        """Take the shared connection pool, the fixed base URL, one credential, and how to wait."""
+        """Take the shared connection pool, the fixed base URL, one credential, bounds, and how to wait."""
         self._http = http
         self._base_url = base_url
         self._token = token
         self._bounds = bounds
+        self._share = share
         self._sleep = sleep
+
+    def url_of(self, call: Call) -> str:
+        """Return where a call goes."""
+        return str(build_target(self._base_url, call.path, call.parameters, call.query))
 
     async def exchange(self, call: Call) -> Answer:
         """Return the answer to a call, any 2xx.
@@ -96,7 +116,7 @@ class Transport:
         started = time.perf_counter()
         status: int | None = None
         try:
-            async with asyncio.timeout(self._bounds.total_seconds):
+            async with asyncio.timeout(self._bounds.total_seconds), self._turn():
                 answer = await self._with_retry(call, url)
             status = answer.status
         except TimeoutError:
@@ -114,6 +134,9 @@ class Transport:
             raise self._refusal(answer)
         return answer
 
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        return self._share.turn() if self._share else nullcontext()
+
     async def _with_retry(self, call: Call, url: httpx.URL) -> Answer:
         if call.method != "GET":
             return await self._once(call, url)
@@ -130,11 +153,12 @@ class Transport:
         return await self._once(call, url)
 
     def _pause_before_retry(self, answer: Answer) -> float | None:
-        if answer.status not in _RETRIED_STATUSES:
+        if answer.status not in _RETRIED_STATUSES and answer.status != 429:
             return None
         asked = _retry_after(answer.headers)
         if asked is None:
-            return _FIRST_PAUSE_SECONDS
+            # Whoever limits calls and does not say for how long is not asked again at once.
+            return None if answer.status == 429 else _FIRST_PAUSE_SECONDS
         return asked if asked <= self._bounds.retry_wait_seconds else None
 
     async def _once(self, call: Call, url: httpx.URL) -> Answer:
@@ -160,8 +184,9 @@ class Transport:
         }
         content = None
         if call.body is not None:
-            headers["Content-Type"] = "application/json"
-            content = to_json(call.body)
+            body = call.body
+            raw = body if isinstance(body, RawBody) else RawBody(to_json(body), "application/json")
+            headers["Content-Type"], content = raw.content_type, raw.content
         total = self._bounds.total_seconds
         timeouts = {"connect": self._bounds.connect_seconds, "read": total, "write": total, "pool": total}
         return httpx.Request(
