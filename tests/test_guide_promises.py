@@ -43,6 +43,7 @@ from tests.auth_server.deployment import (
     running,
     settings_of,
 )
+from tests.requirements import requirement
 from tests.support.mcp_client import McpClient
 from tests.support.resource_server import until_ready
 from tests.support.waiting import until
@@ -212,6 +213,7 @@ def test_a_key_pair_that_does_not_match_stops_the_start_with_a_sentence(tmp_path
     assert "key pair does not match" in told
 
 
+@requirement("B1")
 def test_a_key_under_2048_bits_stops_the_start_with_a_sentence(tmp_path: Path) -> None:
     assert "2048" in problems_of(tmp_path, OAUTH_JWT_PRIVATE_KEY=new_pem(1024))
 
@@ -277,6 +279,7 @@ async def test_the_issuer_is_the_configured_one_byte_for_byte_everywhere(server:
     assert claims_of(await server.token())["iss"] == ORIGIN
 
 
+@requirement("L228")
 async def test_everything_secret_is_encrypted_at_rest(server: Deployment) -> None:
     await server.token()
     keys = [key async for key in server.auth.redis.scan_iter(match="*:credential")]
@@ -457,6 +460,7 @@ async def test_a_client_with_a_secret_may_send_it_either_way(server: Deployment,
     assert response.status_code == 200
 
 
+@requirement("C64")
 @pytest.mark.parametrize("text", ['["code"]', '{"code": 1, "code": 2}', '{"code": ["a"]}', "{"])
 async def test_a_json_token_request_is_read_as_strictly_as_a_form(server: Deployment, text: str) -> None:
     response = await server.curl().post(
@@ -522,6 +526,7 @@ async def test_redirect_uris_of_the_promised_kinds_are_registered(server: Deploy
     assert response.status_code == 201
 
 
+@requirement("O39")
 @pytest.mark.parametrize(
     "uri", ["http://your-app.example/callback", "myapp://x", "javascript:alert(1)", "ftp://x/y"]
 )
@@ -644,6 +649,7 @@ async def test_both_ways_work_side_by_side_and_the_old_one_can_be_switched_off(d
         assert (await server.mcp(X_Val_Town_Token=GRACE).call("get_me")).status_code == 401
 
 
+@requirement("F113")
 async def test_revocation_makes_the_hour_of_a_token_s_life_safe(server: Deployment) -> None:
     client = await server.client()
     tokens = await client.tokens(server.browser())

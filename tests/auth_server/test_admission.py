@@ -10,6 +10,7 @@ from mcp_server.sandbox.accounts import GRACE as GRACE_ACCOUNT
 from tests.auth_server.answers import refused
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import ADA, AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -54,6 +55,7 @@ async def leads_to_sign_in(browser: Browser, page: httpx.Response) -> bool:
     )
 
 
+@requirement("K222")
 @pytest.mark.parametrize(
     ("before", "after"),
     [({}, OWNER_MODE), (OWNER_MODE, {}), ({}, WITHOUT_ADA)],
@@ -87,6 +89,7 @@ async def test_a_session_outlives_a_restart_that_changes_nothing_for_it(
         assert len(await grants_in(redis)) == 1
 
 
+@requirement("E109")
 async def test_the_refresh_token_of_somebody_no_longer_allowed_is_refused_and_ends_the_grant(
     open_server: OpenServer,
 ) -> None:

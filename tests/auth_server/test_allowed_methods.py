@@ -3,9 +3,12 @@
 import httpx
 import pytest
 
+from tests.requirements import requirement
+
 pytestmark = pytest.mark.anyio
 
 
+@requirement("A32")
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
 @pytest.mark.parametrize("page", ["authorize", "sign-in", "consent"])
 async def test_the_pages_name_get_and_post(http: httpx.AsyncClient, page: str, method: str) -> None:

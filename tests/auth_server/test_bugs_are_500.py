@@ -14,6 +14,7 @@ from dev.flow import OAuthClient, Pkce
 from shared import logs
 from tests.auth_server.answers import guarded, refused
 from tests.auth_server.deployment import AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +54,7 @@ def without_detail(response: httpx.Response) -> bool:
     return not any(word in response.text for word in (DETAIL, "RuntimeError", "Traceback", ".py"))
 
 
+@requirement("J214")
 @pytest.mark.parametrize(
     ("method", "path", "part", "name"),
     [
@@ -89,6 +91,7 @@ async def test_programs_get_json_that_browsers_of_other_origins_may_read(
     assert await server.works()
 
 
+@requirement("J214", "K225")
 async def test_people_get_a_page_that_other_origins_may_not_read(
     server: AuthServer, client: OAuthClient, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from dev.flow import OAuthClient
 from tests.auth_server.answers import refused
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -23,6 +24,7 @@ def authenticated(response: httpx.Response) -> bool:
     return response.status_code == 200 or response.json()["error"] == "invalid_grant"
 
 
+@requirement("O17", "D82")
 @PATHS
 async def test_every_refusal_of_a_client_has_a_challenge(path: str, client: OAuthClient) -> None:
     known, http = {"client_id": client.client_id}, client.http

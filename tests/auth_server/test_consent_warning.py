@@ -4,6 +4,7 @@ import pytest
 
 from dev.flow import Pkce
 from tests.auth_server.deployment import REDIRECT_URI, AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -17,6 +18,7 @@ REGISTERED = [
 ]
 
 
+@requirement("C7")
 @pytest.mark.parametrize(
     ("redirect_uri", "warned"),
     [

@@ -14,6 +14,7 @@ from shared.revocation import deny_key
 from tests.auth_server.answers import refused
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -71,18 +72,21 @@ async def test_a_revoked_grant_that_was_refreshed_meanwhile(restarted: Restarted
     assert long_enough(await restarted.remembered_beyond(restarted.tokens["access_token"]))
 
 
+@requirement("O12")
 async def test_a_code_that_was_used_twice(restarted: Restarted) -> None:
     answer = await restarted.client.redeem(restarted.code, restarted.pkce.verifier)
     refused(answer, 400, "invalid_grant")
     assert long_enough(await restarted.remembered_beyond(restarted.tokens["access_token"]))
 
 
+@requirement("O23", "E95")
 async def test_a_refresh_token_that_was_used_twice(restarted: Restarted) -> None:
     assert (await restarted.client.refresh(restarted.tokens["refresh_token"])).status_code == 200
     refused(await restarted.client.refresh(restarted.tokens["refresh_token"]), 400, "invalid_grant")
     assert long_enough(await restarted.remembered_beyond(restarted.tokens["access_token"]))
 
 
+@requirement("F114")
 async def test_one_access_token(restarted: Restarted) -> None:
     token = restarted.tokens["access_token"]
     assert (await restarted.client.revoke(token)).status_code == 200

@@ -7,6 +7,7 @@ import pytest
 
 from dev.flow import Browser, OAuthClient, Pkce
 from tests.auth_server.deployment import ADA, AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -22,6 +23,7 @@ def step_of(response: httpx.Response) -> str:
     return urlsplit(response.headers["location"]).path
 
 
+@requirement("A30")
 @pytest.mark.parametrize("prompt", ["login", "select_account", "login consent"])
 async def test_a_live_session_does_not_answer_a_request_that_asks_for_a_new_sign_in(
     client: OAuthClient, signed_in: Browser, prompt: str

@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from tests.auth_server.answers import refused
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -12,6 +13,7 @@ async def register(http: httpx.AsyncClient, uri: str) -> httpx.Response:
     return await http.post("/oauth/register", json={"redirect_uris": [uri]})
 
 
+@requirement("G126")
 @pytest.mark.parametrize(
     "uri",
     [
@@ -37,6 +39,7 @@ async def test_what_is_no_host_is_refused(http: httpx.AsyncClient, uri: str) -> 
     refused(await register(http, uri), 400, "invalid_redirect_uri")
 
 
+@requirement("G126")
 @pytest.mark.parametrize(
     "uri",
     [

@@ -8,6 +8,7 @@ import pytest
 from dev.flow import Browser, OAuthClient, Pkce, callback_of
 from tests.auth_server.answers import told_to_the_client, told_to_the_person
 from tests.auth_server.deployment import ISSUER, REDIRECT_URI, AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -31,6 +32,7 @@ async def test_a_valid_request_leads_to_sign_in_and_not_to_the_client(
     assert response.headers["cache-control"] == "no-store"
 
 
+@requirement("A34", "S1")
 async def test_approval_redirects_with_code_state_and_issuer(client: OAuthClient, browser: Browser) -> None:
     callback = await browser.approve(request_url(client))
     assert callback.url.startswith(f"{REDIRECT_URI}?")
@@ -38,6 +40,7 @@ async def test_approval_redirects_with_code_state_and_issuer(client: OAuthClient
     assert callback.parameters["state"] == STATE
 
 
+@requirement("K220", "S1")
 async def test_denial_redirects_with_access_denied_state_and_issuer(
     client: OAuthClient, browser: Browser
 ) -> None:
@@ -48,17 +51,20 @@ async def test_denial_redirects_with_access_denied_state_and_issuer(
     assert "code" not in callback.parameters
 
 
+@requirement("A31")
 async def test_a_form_post_is_the_same_request(http: httpx.AsyncClient, client: OAuthClient) -> None:
     query = urlsplit(request_url(client)).query
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert at_sign_in(await http.post("/oauth/authorize", content=query, headers=form))
 
 
+@requirement("A31")
 async def test_a_json_post_is_refused(http: httpx.AsyncClient, client: OAuthClient) -> None:
     query = dict(parse_qsl(urlsplit(request_url(client)).query))
     told_to_the_person(await http.post("/oauth/authorize", json=query), 415)
 
 
+@requirement("A32")
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE"])
 async def test_other_methods_are_refused_with_the_allowed_ones(
     http: httpx.AsyncClient, client: OAuthClient, method: str
@@ -68,6 +74,7 @@ async def test_other_methods_are_refused_with_the_allowed_ones(
     assert "GET" in response.headers["allow"]
 
 
+@requirement("A36")
 async def test_two_requests_are_independent(client: OAuthClient, browser: Browser) -> None:
     first = await browser.open(request_url(client, state="first"))
     second = await browser.open(request_url(client, state="second"))
@@ -87,6 +94,7 @@ async def test_an_unknown_client_is_told_to_the_person(
     assert at_sign_in(await http.get(request_url(client)))
 
 
+@requirement("A3", "A4", "O5")
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
 @pytest.mark.parametrize("evil_first", [True, False])
 async def test_a_repeated_client_id_or_redirect_uri_is_told_to_the_person(
@@ -99,6 +107,9 @@ async def test_a_repeated_client_id_or_redirect_uri_is_told_to_the_person(
     told_to_the_person(await http.get(f"/oauth/authorize?{joined}"))
 
 
+@requirement(
+    "O1", "O2", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "A13", "A14", "A15", "A16", "A17", "A21"
+)
 @pytest.mark.parametrize(
     "requested",
     [
@@ -159,6 +170,7 @@ async def test_a_redirect_uri_that_is_not_registered_is_told_to_the_person(
     assert at_sign_in(await http.get(request_url(client)))
 
 
+@requirement("O1", "A18")
 @pytest.mark.parametrize(
     ("registered", "requested"),
     [
@@ -183,6 +195,7 @@ async def test_only_the_port_of_a_loopback_redirect_may_differ(
     assert "code" in callback.parameters
 
 
+@requirement("O1", "A18", "A19", "A20")
 @pytest.mark.parametrize(
     ("registered", "requested"),
     [
@@ -212,6 +225,7 @@ async def test_everything_but_the_port_of_a_loopback_redirect_is_compared(
     assert at_sign_in(await server.visitor().get(request_url(client)))
 
 
+@requirement("A22")
 async def test_the_redirect_uri_may_be_left_out_when_one_is_registered(
     http: httpx.AsyncClient, client: OAuthClient, browser: Browser
 ) -> None:
@@ -219,6 +233,7 @@ async def test_the_redirect_uri_may_be_left_out_when_one_is_registered(
     assert callback.url.startswith(REDIRECT_URI)
 
 
+@requirement("A22")
 async def test_the_redirect_uri_may_not_be_left_out_when_two_are_registered(server: AuthServer) -> None:
     second = "https://client.example.com/second"
     client = await server.registered(redirect_uris=[REDIRECT_URI, second])
@@ -227,6 +242,7 @@ async def test_the_redirect_uri_may_not_be_left_out_when_two_are_registered(serv
         assert at_sign_in(await server.visitor().get(request_url(client, redirect_uri=redirect_uri)))
 
 
+@requirement("A33")
 async def test_a_query_of_the_registered_redirect_uri_is_kept(server: AuthServer) -> None:
     client = await server.registered("https://client.example.com/callback?tenant=a%20b")
     approved = await server.browser().approve(request_url(client))
@@ -238,6 +254,7 @@ async def test_a_query_of_the_registered_redirect_uri_is_kept(server: AuthServer
 # From then on a fault is told to the client, by redirect.
 
 
+@requirement("O3", "O4", "A23", "A24", "A29", "A30")
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -278,6 +295,7 @@ async def test_a_faulty_request_is_told_to_the_client(
     assert at_sign_in(await server.visitor().get(request_url(client)))
 
 
+@requirement("O5")
 @pytest.mark.parametrize(
     "name", ["response_type", "scope", "code_challenge", "code_challenge_method", "foo", "prompt"]
 )
@@ -295,6 +313,7 @@ async def test_a_repeated_state_is_not_echoed(http: httpx.AsyncClient, client: O
     told_to_the_client(response, "invalid_request", redirect_uri=REDIRECT_URI, state=None, issuer=ISSUER)
 
 
+@requirement("O6")
 @pytest.mark.parametrize("name", ["scope", "resource", "prompt", "response_mode", "state", "request"])
 async def test_an_empty_parameter_counts_as_left_out(
     http: httpx.AsyncClient, client: OAuthClient, name: str
@@ -302,11 +321,13 @@ async def test_an_empty_parameter_counts_as_left_out(
     assert at_sign_in(await http.get(request_url(client, **{name: ""})))
 
 
+@requirement("O6")
 async def test_an_empty_challenge_counts_as_left_out(http: httpx.AsyncClient, client: OAuthClient) -> None:
     response = await http.get(request_url(client, code_challenge=""))
     told_to_the_client(response, "invalid_request", redirect_uri=REDIRECT_URI, state=STATE, issuer=ISSUER)
 
 
+@requirement("O7")
 @pytest.mark.parametrize(
     "extra",
     [
@@ -330,6 +351,7 @@ async def test_unknown_parameters_and_supported_values_are_accepted(
     assert at_sign_in(await http.get(request_url(client, **extra)))
 
 
+@requirement("A25")
 @pytest.mark.parametrize(
     "state",
     [
@@ -357,6 +379,7 @@ async def test_without_state_none_comes_back(client: OAuthClient, browser: Brows
     assert "state" not in (await browser.approve(request_url(client, state=None))).parameters
 
 
+@requirement("A25")
 async def test_a_state_beyond_all_measure_is_refused(http: httpx.AsyncClient, client: OAuthClient) -> None:
     response = await http.get(request_url(client, state="x" * 4097))
     assert callback_of(response).parameters["error"] == "invalid_request"
@@ -379,6 +402,7 @@ async def test_prompt_login_asks_somebody_who_is_signed_in_again(
     assert "/oauth/sign-in" in str((await browser.open(request_url(client, prompt="select_account"))).url)
 
 
+@requirement("O28")
 async def test_the_authorization_endpoint_has_no_cors(http: httpx.AsyncClient, client: OAuthClient) -> None:
     origin = {"Origin": "https://app.example"}
     answers = [
@@ -390,6 +414,7 @@ async def test_the_authorization_endpoint_has_no_cors(http: httpx.AsyncClient, c
         assert not [name for name in response.headers if name.startswith("access-control-")]
 
 
+@requirement("O28")
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/register", "/oauth/revoke"])
 async def test_the_endpoints_for_programs_have_cors_without_cookies(
     http: httpx.AsyncClient, path: str
@@ -403,6 +428,7 @@ async def test_the_endpoints_for_programs_have_cors_without_cookies(
         assert "access-control-allow-credentials" not in response.headers
 
 
+@requirement("A37")
 async def test_parameters_of_the_consent_form_cannot_change_the_request(
     server: AuthServer, client: OAuthClient, browser: Browser
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from dev.flow import OAuthClient, Pkce, callback_of
 from tests.auth_server.answers import refused, told_to_the_client
 from tests.auth_server.deployment import ISSUER, REDIRECT_URI, AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -22,6 +23,7 @@ async def code_for(server: AuthServer, client: OAuthClient, pkce: Pkce) -> str:
     return callback.parameters["code"]
 
 
+@requirement("P1", "O9")
 @pytest.mark.parametrize(
     "verifier",
     ["a" * 43, "A" * 128, "0123456789-._~" * 4, "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"],
@@ -39,6 +41,7 @@ def test_the_example_of_appendix_b() -> None:
     assert pair("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk").challenge == expected
 
 
+@requirement("O8", "O9", "P2", "B38", "B39", "B40", "B41", "B42", "B43")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -89,6 +92,7 @@ async def test_the_refusal_of_a_challenge_of_another_length_says_what_is_wrong(
     assert "base64url" in told
 
 
+@requirement("P1", "B47")
 @pytest.mark.parametrize(
     "verifier",
     [
@@ -121,6 +125,7 @@ async def test_the_refusal_of_a_short_verifier_says_what_is_wrong(
     assert "43" in told
 
 
+@requirement("O10", "B44")
 async def test_a_missing_verifier_is_refused_and_the_code_stays_good(
     server: AuthServer, client: OAuthClient
 ) -> None:
@@ -130,6 +135,7 @@ async def test_a_missing_verifier_is_refused_and_the_code_stays_good(
     assert (await client.redeem(code, pkce.verifier)).status_code == 200
 
 
+@requirement("O10", "B45", "B46")
 async def test_a_wrong_verifier_is_refused_and_the_code_stays_good(
     server: AuthServer, client: OAuthClient
 ) -> None:
@@ -141,6 +147,7 @@ async def test_a_wrong_verifier_is_refused_and_the_code_stays_good(
     assert (await client.redeem(code, pkce.verifier)).status_code == 200
 
 
+@requirement("P3", "B46")
 async def test_a_verifier_equal_to_its_challenge_is_refused(
     server: AuthServer, public_client: OAuthClient
 ) -> None:

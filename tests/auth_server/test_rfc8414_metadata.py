@@ -9,6 +9,7 @@ from auth_server.settings import AuthSettings
 from shared.policy import ALL_SCOPES
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import ISSUER, OTHER_RESOURCE, RESOURCE, AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -25,6 +26,7 @@ async def metadata(http: httpx.AsyncClient) -> dict[str, Any]:
     return body
 
 
+@requirement("M2")
 async def test_the_metadata_name_what_a_client_needs(metadata: dict[str, Any]) -> None:
     assert metadata["issuer"] == ISSUER
     assert metadata["authorization_endpoint"] == f"{ISSUER}/oauth/authorize"
@@ -47,6 +49,7 @@ async def test_the_metadata_have_no_null(metadata: dict[str, Any]) -> None:
     assert None not in metadata.values()
 
 
+@requirement("M2")
 async def test_every_endpoint_of_the_metadata_exists(server: AuthServer, metadata: dict[str, Any]) -> None:
     http = server.visitor()
     for name, url in metadata.items():
@@ -55,6 +58,7 @@ async def test_every_endpoint_of_the_metadata_exists(server: AuthServer, metadat
             assert (await http.get(url)).status_code in (200, 400, 405), name
 
 
+@requirement("M2")
 async def test_every_listed_grant_type_is_known_to_the_token_endpoint(
     server: AuthServer, metadata: dict[str, Any]
 ) -> None:
@@ -64,6 +68,7 @@ async def test_every_listed_grant_type_is_known_to_the_token_endpoint(
         assert answer.json()["error"] != "unsupported_grant_type"
 
 
+@requirement("M2")
 async def test_every_listed_authentication_method_can_be_registered(
     server: AuthServer, metadata: dict[str, Any]
 ) -> None:
@@ -71,6 +76,7 @@ async def test_every_listed_authentication_method_can_be_registered(
         await server.registered(token_endpoint_auth_method=method)
 
 
+@requirement("O28")
 async def test_the_documents_may_be_cached_and_read_from_any_origin(http: httpx.AsyncClient) -> None:
     for path in (WELL_KNOWN, OPENID, JWKS):
         response = await http.get(path, headers={"Origin": "https://app.example"})
@@ -84,6 +90,7 @@ async def test_the_openid_document_holds_the_same(http: httpx.AsyncClient, metad
     assert {name: openid[name] for name in metadata} == metadata
 
 
+@requirement("M1", "O38")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -102,6 +109,7 @@ async def test_headers_change_nothing_in_the_metadata(
     assert response.json() == metadata
 
 
+@requirement("O38")
 async def test_a_spoofed_host_changes_nothing_in_redirects(server: AuthServer) -> None:
     client = await server.registered()
     pages = await server.visitor().get(
@@ -110,6 +118,7 @@ async def test_a_spoofed_host_changes_nothing_in_redirects(server: AuthServer) -
     assert pages.headers["location"].startswith("/oauth/")
 
 
+@requirement("M3")
 @pytest.mark.parametrize("path", ["/tenant", "/a/b"])
 async def test_an_issuer_with_a_path_is_served_in_every_form(open_server: OpenServer, path: str) -> None:
     issuer = f"https://example.test{path}"
@@ -171,6 +180,7 @@ async def test_other_urls_answer_404_as_json(http: httpx.AsyncClient, path: str)
     assert response.json()["error"] == "not_found"
 
 
+@requirement("M1")
 @pytest.mark.parametrize(
     "issuer",
     ["https://auth.test/", "https://auth.test?x=1", "https://auth.test#x", "auth.test", "http://auth.test"],

@@ -5,6 +5,7 @@ import pytest
 from dev.flow import OAuthClient, Pkce, claims_of
 from tests.auth_server.answers import refused, told_to_the_client
 from tests.auth_server.deployment import ISSUER, OTHER_RESOURCE, REDIRECT_URI, RESOURCE, AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -43,6 +44,7 @@ async def audience(server: AuthServer, client: OAuthClient, **parameters: str | 
     return aud
 
 
+@requirement("A28", "O37")
 @pytest.mark.parametrize(
     ("resource", "expected"),
     [
@@ -60,6 +62,7 @@ async def test_the_audience_is_the_configured_spelling_of_what_was_asked(
     assert await audience(server, client, resource=resource) == expected
 
 
+@requirement("I1", "A28")
 @pytest.mark.parametrize("resource", UNKNOWN)
 async def test_an_unknown_resource_is_an_invalid_target(
     server: AuthServer, client: OAuthClient, resource: str
@@ -70,6 +73,7 @@ async def test_an_unknown_resource_is_an_invalid_target(
     )
 
 
+@requirement("A28")
 async def test_two_resources_are_refused_and_the_same_one_twice_is_one(
     server: AuthServer, client: OAuthClient
 ) -> None:
@@ -83,6 +87,7 @@ async def test_two_resources_are_refused_and_the_same_one_twice_is_one(
     )
 
 
+@requirement("I2", "C73")
 @pytest.mark.parametrize("resource", [OTHER_RESOURCE, *UNKNOWN])
 async def test_a_code_is_for_the_approved_resource_and_survives_another_request(
     server: AuthServer, client: OAuthClient, resource: str
@@ -93,6 +98,7 @@ async def test_a_code_is_for_the_approved_resource_and_survives_another_request(
     assert claims_of(tokens["access_token"])["aud"] == RESOURCE
 
 
+@requirement("I2", "E104")
 @pytest.mark.parametrize("resource", [OTHER_RESOURCE, *UNKNOWN])
 async def test_a_refresh_is_for_the_approved_resource_and_nothing_is_rotated_otherwise(
     server: AuthServer, client: OAuthClient, resource: str
@@ -103,6 +109,7 @@ async def test_a_refresh_is_for_the_approved_resource_and_nothing_is_rotated_oth
     assert claims_of(newer["access_token"])["aud"] == RESOURCE
 
 
+@requirement("O37")
 async def test_the_token_request_cannot_choose_the_audience(server: AuthServer, client: OAuthClient) -> None:
     code, pkce = await server.code(client, resource=OTHER_RESOURCE)
     refused(await client.redeem(code, pkce.verifier, resource=RESOURCE), 400, "invalid_target")

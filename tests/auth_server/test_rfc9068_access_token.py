@@ -11,6 +11,7 @@ import pytest
 from dev.flow import Browser, OAuthClient
 from mcp_server.sandbox.accounts import ADA as ADA_ACCOUNT
 from tests.auth_server.deployment import ISSUER, RESOURCE, AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -26,6 +27,7 @@ async def token(client: OAuthClient, browser: Browser) -> str:
     return issued
 
 
+@requirement("J1", "O37")
 async def test_the_signature_and_claims_verify_against_the_published_key(
     server: AuthServer, client: OAuthClient, http: httpx.AsyncClient, token: str
 ) -> None:
@@ -47,6 +49,7 @@ async def test_the_signature_and_claims_verify_against_the_published_key(
     assert type(claims["iat"]) is type(claims["exp"]) is int
 
 
+@requirement("J1")
 async def test_the_header_is_typed_and_names_the_key(token: str) -> None:
     assert jwt.get_unverified_header(token).keys() == {"alg", "kid", "typ"}
     assert jwt.get_unverified_header(token)["typ"] == "at+jwt"
@@ -79,6 +82,7 @@ async def test_a_refreshed_token_is_of_the_same_grant(client: OAuthClient, brows
     assert [one[name] for name in same] == [two[name] for name in same]
 
 
+@requirement("L236")
 async def test_no_credential_is_in_the_token(client: OAuthClient, token: str) -> None:
     for part in token.split(".")[:2]:
         text = urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode()

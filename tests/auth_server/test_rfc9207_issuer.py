@@ -7,6 +7,7 @@ import pytest
 from dev.flow import Callback, OAuthClient, Pkce, callback_of
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -25,6 +26,7 @@ async def every_response(server: AuthServer, client: OAuthClient) -> list[Callba
     ]
 
 
+@requirement("S1", "A34")
 @pytest.mark.parametrize(
     "issuer", ["https://auth.test", "https://example.test/tenant", "http://127.0.0.1:9000"]
 )

@@ -11,6 +11,7 @@ from dev.flow import Browser, OAuthClient, claims_of
 from tests.auth_server.answers import refused
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -38,6 +39,7 @@ async def rotated(client: OAuthClient, tokens: Tokens) -> Tokens:
     return newer
 
 
+@requirement("O22", "C18", "E94")
 async def test_a_refresh_gives_new_tokens_of_the_same_scope(client: OAuthClient, tokens: Tokens) -> None:
     response = await client.refresh(tokens["refresh_token"])
     assert response.headers["cache-control"] == "no-store"
@@ -53,6 +55,7 @@ async def test_a_family_goes_on_for_many_generations(client: OAuthClient, tokens
         tokens = await rotated(client, tokens)
 
 
+@requirement("E96", "F1")
 async def test_the_same_token_within_the_grace_window_gets_the_same_successor_byte_for_byte(
     server: AuthServer, client: OAuthClient, tokens: Tokens
 ) -> None:
@@ -66,6 +69,7 @@ async def test_the_same_token_within_the_grace_window_gets_the_same_successor_by
     assert (await client.refresh(first.json()["refresh_token"])).status_code == 200
 
 
+@requirement("E100")
 async def test_the_grace_window_is_measured_from_the_first_use(
     server: AuthServer, client: OAuthClient, tokens: Tokens
 ) -> None:
@@ -76,6 +80,7 @@ async def test_the_grace_window_is_measured_from_the_first_use(
     assert await dead(client, tokens["refresh_token"])
 
 
+@requirement("O23", "E94", "E95")
 async def test_reuse_after_the_grace_window_revokes_the_family(
     server: AuthServer, client: OAuthClient, tokens: Tokens
 ) -> None:
@@ -87,6 +92,7 @@ async def test_reuse_after_the_grace_window_revokes_the_family(
     assert await dead(client, newer["refresh_token"])
 
 
+@requirement("E97", "E98")
 async def test_reuse_of_two_generations_back_revokes_the_family_even_within_the_window(
     server: AuthServer, client: OAuthClient, tokens: Tokens
 ) -> None:
@@ -114,6 +120,7 @@ async def test_a_token_past_the_window_is_good_while_it_was_never_used(
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
+@requirement("O23")
 async def test_without_a_grace_window_the_second_use_revokes_at_once(open_server: OpenServer) -> None:
     async with open_server(oauth_refresh_grace_seconds=0) as server:
         client = await server.registered()
@@ -135,6 +142,7 @@ async def test_the_grace_window_is_a_setting(open_server: OpenServer) -> None:
         assert await dead(client, tokens["refresh_token"])
 
 
+@requirement("E99")
 @pytest.mark.parametrize("count", [2, 12])
 async def test_refreshes_at_the_same_moment_all_get_one_successor(
     server: AuthServer, client: OAuthClient, tokens: Tokens, count: int
@@ -145,6 +153,7 @@ async def test_refreshes_at_the_same_moment_all_get_one_successor(
     assert (await client.refresh(answers[0].json()["refresh_token"])).status_code == 200
 
 
+@requirement("E99")
 async def test_refreshes_at_two_replicas_get_one_successor(open_server: OpenServer) -> None:
     async with open_server() as one, open_server() as two:
         client = await one.registered()
@@ -158,6 +167,7 @@ async def test_refreshes_at_two_replicas_get_one_successor(open_server: OpenServ
         assert len({answer.content for answer in answers}) == 1
 
 
+@requirement("E99")
 async def test_without_a_grace_window_one_of_many_at_the_same_moment_wins_and_the_family_ends(
     open_server: OpenServer,
 ) -> None:
@@ -170,6 +180,7 @@ async def test_without_a_grace_window_one_of_many_at_the_same_moment_wins_and_th
         assert await dead(client, good[0].json()["refresh_token"])
 
 
+@requirement("O22", "E101")
 async def test_another_client_is_refused_and_the_family_lives_on(
     server: AuthServer, client: OAuthClient, public_client: OAuthClient, tokens: Tokens
 ) -> None:
@@ -186,6 +197,7 @@ async def test_another_client_is_refused_and_the_family_lives_on(
     assert (await client.refresh(newer["refresh_token"])).status_code == 200
 
 
+@requirement("E101")
 async def test_a_wrong_secret_is_refused_and_the_family_lives_on(
     server: AuthServer, client: OAuthClient, tokens: Tokens
 ) -> None:
@@ -221,6 +233,7 @@ def _forged(token: str) -> list[str]:
     ]
 
 
+@requirement("E111", "E112")
 async def test_forged_tokens_do_not_touch_the_family_they_name(
     server: AuthServer, client: OAuthClient, tokens: Tokens
 ) -> None:
@@ -232,6 +245,7 @@ async def test_forged_tokens_do_not_touch_the_family_they_name(
     assert (await client.refresh(newer["refresh_token"])).status_code == 200
 
 
+@requirement("E106")
 async def test_malformed_tokens_are_refused(client: OAuthClient, tokens: Tokens) -> None:
     token = tokens["refresh_token"]
     malformed = [
@@ -255,6 +269,7 @@ async def test_malformed_tokens_are_refused(client: OAuthClient, tokens: Tokens)
     assert (await client.refresh(token)).status_code == 200
 
 
+@requirement("O22", "E103")
 @pytest.mark.parametrize("scope", ["email:send", "read write email:send", "env:write", "read env:write"])
 async def test_more_scope_than_granted_is_refused_and_nothing_is_rotated(
     client: OAuthClient, tokens: Tokens, scope: str
@@ -271,6 +286,7 @@ async def test_a_malformed_scope_is_refused_and_nothing_is_rotated(
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
+@requirement("O22", "E103")
 async def test_less_scope_narrows_this_access_token_alone(client: OAuthClient, tokens: Tokens) -> None:
     narrowed = (await client.refresh(tokens["refresh_token"], scope="vals:read")).json()
     assert narrowed["scope"] == "vals:read"
@@ -286,6 +302,7 @@ async def test_offline_access_may_be_repeated_and_adds_nothing(client: OAuthClie
     assert newer["scope"] == "read"
 
 
+@requirement("O24", "E108")
 async def test_a_refresh_token_dies_when_it_is_not_used(
     server: AuthServer, client: OAuthClient, tokens: Tokens
 ) -> None:
@@ -297,6 +314,7 @@ async def test_a_refresh_token_dies_when_it_is_not_used(
     assert await dead(client, newest["refresh_token"])
 
 
+@requirement("E107")
 async def test_a_grant_ends_however_often_it_is_used(
     server: AuthServer, client: OAuthClient, tokens: Tokens
 ) -> None:
@@ -308,6 +326,7 @@ async def test_a_grant_ends_however_often_it_is_used(
     assert await dead(client, tokens["refresh_token"])
 
 
+@requirement("E108")
 async def test_expiry_is_judged_before_the_grace_window(
     server: AuthServer, client: OAuthClient, tokens: Tokens
 ) -> None:
@@ -353,6 +372,7 @@ async def test_a_faulty_refresh_request_is_refused(
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
+@requirement("O5")
 async def test_a_repeated_refresh_token_is_refused(client: OAuthClient, tokens: Tokens) -> None:
     form = {
         "grant_type": "refresh_token",
@@ -364,6 +384,7 @@ async def test_a_repeated_refresh_token_is_refused(client: OAuthClient, tokens: 
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
+@requirement("F1")
 async def test_a_lost_answer_can_be_asked_for_again(client: OAuthClient, tokens: Tokens) -> None:
     # The client never read the first answer; it still holds the old token.
     lost: httpx.Response = await client.refresh(tokens["refresh_token"])

@@ -16,6 +16,7 @@ from shared.sealing import Sealer
 from tests.auth_server.answers import guarded, told_to_the_person
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import ADA, GRACE, ISSUER, REDIRECT_URI, AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -54,6 +55,7 @@ async def credential_of(server: AuthServer, access_token: str) -> str | None:
 # What the pages show and carry.
 
 
+@requirement("O30", "O36", "K225")
 async def test_pages_cannot_be_framed_cached_or_leak_their_address(
     sign_in_page: httpx.Response, consent_page: httpx.Response, http: httpx.AsyncClient
 ) -> None:
@@ -102,6 +104,7 @@ async def test_a_hostile_redirect_host_cannot_weaken_the_policy(server: AuthServ
     assert answer.json()["error"] == "invalid_redirect_uri"
 
 
+@requirement("O33", "C7")
 async def test_the_consent_page_shows_who_asks_for_what(server: AuthServer, browser: Browser) -> None:
     client = await server.registered(client_name="Garden Agent")
     url = client.authorize_url(Pkce.new(), scope="vals:write email:send")
@@ -116,6 +119,7 @@ async def test_the_consent_page_shows_who_asks_for_what(server: AuthServer, brow
     assert "on your own computer" not in html
 
 
+@requirement("C7")
 @pytest.mark.parametrize("redirect_uri", ["http://127.0.0.1:3000/callback", "http://localhost/callback"])
 async def test_an_app_on_this_computer_gets_a_warning(server: AuthServer, redirect_uri: str) -> None:
     client = await server.registered(redirect_uri)
@@ -149,6 +153,7 @@ async def test_the_stylesheet_is_served_and_nothing_else_is_loaded(
     assert response.headers["content-type"].startswith("text/css")
 
 
+@requirement("C5", "K221")
 async def test_cookies_are_bound_to_this_host_and_out_of_reach_of_scripts(
     client: OAuthClient, browser: Browser
 ) -> None:
@@ -162,6 +167,7 @@ async def test_cookies_are_bound_to_this_host_and_out_of_reach_of_scripts(
         assert not [attribute for attribute in attributes if attribute.startswith("domain")]
 
 
+@requirement("K221")
 async def test_on_plain_loopback_http_cookies_have_plain_names(open_server: OpenServer) -> None:
     async with open_server(oauth_issuer_url="http://127.0.0.1:9000") as server:
         client = await server.registered()
@@ -188,6 +194,7 @@ async def test_white_space_around_a_pasted_token_does_not_matter(
     assert await credential_of(server, tokens["access_token"]) == ADA
 
 
+@requirement("L235")
 @pytest.mark.parametrize(
     "token",
     [
@@ -224,6 +231,7 @@ async def test_what_cannot_be_a_token_is_not_sent_to_val_town(
     assert server.val_town.requests == []
 
 
+@requirement("L236", "L238")
 async def test_the_token_is_sent_to_val_town_alone_and_in_the_header(
     server: AuthServer, client: OAuthClient, browser: Browser
 ) -> None:
@@ -306,12 +314,14 @@ async def test_a_session_spares_the_person_the_second_sign_in_for_an_hour(
     assert asks_to_sign_in(page)
 
 
+@requirement("C3", "K219")
 async def test_consent_is_asked_for_every_time(client: OAuthClient, browser: Browser) -> None:
     await client.tokens(browser)
     page = await browser.open(client.authorize_url(Pkce.new()))
     assert forms_of(page.text)[0].buttons
 
 
+@requirement("K217")
 async def test_the_session_id_changes_at_sign_in_and_the_planted_one_is_worth_nothing(
     server: AuthServer, client: OAuthClient, browser: Browser
 ) -> None:
@@ -326,6 +336,7 @@ async def test_the_session_id_changes_at_sign_in_and_the_planted_one_is_worth_no
     assert "api_token" in forms_of(page.text)[0].inputs
 
 
+@requirement("K222")
 @pytest.mark.parametrize("value", ["planted", "vtss_" + "A" * 43, "x" * 5000, "", '"quoted"'])
 async def test_a_made_up_session_is_none(client: OAuthClient, browser: Browser, value: str) -> None:
     browser.http.cookies.set("__Host-vt_session", value, domain="auth.test", path="/")
@@ -338,6 +349,7 @@ async def test_a_made_up_session_is_none(client: OAuthClient, browser: Browser, 
 # Who may answer: this browser, this person, this page, once.
 
 
+@requirement("K218")
 @pytest.mark.parametrize("token", [None, "", "wrong", "A" * 43, "ü"])
 async def test_sign_in_without_the_token_of_its_page_is_refused(
     server: AuthServer, browser: Browser, sign_in_page: httpx.Response, token: str | None
@@ -353,6 +365,7 @@ async def test_sign_in_without_the_token_of_its_page_is_refused(
     assert "Allow" in (await browser.sign_in(sign_in_page)).text
 
 
+@requirement("K218", "C6")
 @pytest.mark.parametrize("token", [None, "", "wrong", "A" * 43, "ü"])
 @pytest.mark.parametrize("decision", ["approve", "deny"])
 async def test_consent_without_the_token_of_its_page_is_refused(
@@ -367,6 +380,7 @@ async def test_consent_without_the_token_of_its_page_is_refused(
     assert "code" in (await browser.decide(consent_page)).parameters
 
 
+@requirement("K218")
 async def test_the_token_of_one_page_is_not_taken_at_another(
     client: OAuthClient, browser: Browser, sign_in_page: httpx.Response, consent_page: httpx.Response
 ) -> None:
@@ -378,6 +392,7 @@ async def test_the_token_of_one_page_is_not_taken_at_another(
     assert "code" in (await browser.decide(consent_page)).parameters
 
 
+@requirement("K218", "C6")
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 @pytest.mark.parametrize("step", ["sign-in", "consent"])
 async def test_a_form_that_the_browser_says_comes_from_elsewhere_is_refused(
@@ -394,6 +409,7 @@ async def test_a_form_that_the_browser_says_comes_from_elsewhere_is_refused(
     assert response.status_code == 303
 
 
+@requirement("C4")
 async def test_a_page_opened_in_another_browser_is_over_there_and_good_here(
     server: AuthServer, client: OAuthClient, browser: Browser, sign_in_page: httpx.Response
 ) -> None:
@@ -407,6 +423,7 @@ async def test_a_page_opened_in_another_browser_is_over_there_and_good_here(
     assert "Allow" in (await browser.sign_in(sign_in_page)).text
 
 
+@requirement("C4")
 async def test_a_consent_form_sent_from_another_browser_is_over_there_and_good_here(
     server: AuthServer, client: OAuthClient, browser: Browser, consent_page: httpx.Response
 ) -> None:
@@ -428,6 +445,7 @@ async def test_a_stolen_session_without_the_browser_cookie_cannot_answer(
     assert is_over(await other.http.post("/oauth/consent", data=form))
 
 
+@requirement("C4")
 async def test_without_any_cookie_nothing_is_shown_or_taken(
     http: httpx.AsyncClient, sign_in_page: httpx.Response, consent_page: httpx.Response
 ) -> None:
@@ -437,6 +455,7 @@ async def test_without_any_cookie_nothing_is_shown_or_taken(
         assert is_over(await http.post(f"/oauth/{step}", data=form))
 
 
+@requirement("K223")
 async def test_a_page_shown_to_one_person_is_not_answered_by_the_next_in_the_same_browser(
     client: OAuthClient, browser: Browser, consent_page: httpx.Response
 ) -> None:
@@ -461,6 +480,7 @@ async def test_changing_the_account_on_the_consent_page(
     assert await credential_of(server, tokens["access_token"]) == GRACE
 
 
+@requirement("A36", "C4", "K227")
 @pytest.mark.parametrize("first", ["approve", "deny"])
 @pytest.mark.parametrize("second", ["approve", "deny"])
 async def test_a_page_is_answered_once(
@@ -472,6 +492,7 @@ async def test_a_page_is_answered_once(
     assert is_over(await browser.http.get(str(consent_page.url)))
 
 
+@requirement("A36", "K227")
 async def test_a_double_click_makes_one_code(
     server: AuthServer, browser: Browser, consent_page: httpx.Response
 ) -> None:
@@ -483,6 +504,7 @@ async def test_a_double_click_makes_one_code(
     assert len([key async for key in server.redis.scan_iter(match="vt:{*}:grant")]) == 1
 
 
+@requirement("C4")
 @pytest.mark.parametrize("signed_in", [True, False])
 async def test_a_page_is_over_after_ten_minutes(
     server: AuthServer, browser: Browser, sign_in_page: httpx.Response, signed_in: bool
@@ -528,6 +550,7 @@ async def test_nothing_is_granted_before_the_answer(server: AuthServer, consent_
     assert [key async for key in server.redis.scan_iter(match="vt:{*}:grant")] == []
 
 
+@requirement("K220")
 async def test_refusing_grants_nothing(
     server: AuthServer, browser: Browser, consent_page: httpx.Response
 ) -> None:
@@ -583,6 +606,7 @@ async def test_what_was_unticked_is_not_granted(
     assert tokens["scope"] == granted
 
 
+@requirement("A37")
 async def test_ticking_more_than_was_asked_for_grants_no_more(client: OAuthClient, browser: Browser) -> None:
     pkce = Pkce.new()
     page = await browser.sign_in(await browser.open(client.authorize_url(pkce, scope="user:read")))
@@ -644,6 +668,7 @@ def asks_to_sign_in(page: httpx.Response) -> bool:
     return bool(forms_of(page.text)) and "api_token" in forms_of(page.text)[0].inputs
 
 
+@requirement("K222")
 async def test_a_session_counts_at_every_replica(
     open_server: OpenServer, client: OAuthClient, browser: Browser
 ) -> None:
@@ -675,6 +700,7 @@ async def test_a_session_of_owner_mode_does_not_count_without_it(open_server: Op
         assert asks_to_sign_in(page)
 
 
+@requirement("E109")
 async def test_somebody_no_longer_allowed_loses_the_grant_at_the_next_refresh(
     open_server: OpenServer, server: AuthServer, client: OAuthClient, browser: Browser
 ) -> None:

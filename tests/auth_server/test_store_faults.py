@@ -17,6 +17,7 @@ from tests.auth_server.answers import refused, told_to_the_person
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import ADA, AuthServer, ValTown, running
 from tests.auth_server.faulty_wire import Fault, Wire, wire_to
+from tests.requirements import requirement
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -146,6 +147,7 @@ async def test_a_store_that_dies_during_approval_sends_nobody_to_the_client_with
     assert "code" in (await browser.approve(client.authorize_url(pkce))).parameters
 
 
+@requirement("F1")
 async def test_a_refresh_whose_reply_was_lost_is_answered_at_the_second_try(
     server: AuthServer, wire: Wire
 ) -> None:
@@ -158,6 +160,7 @@ async def test_a_refresh_whose_reply_was_lost_is_answered_at_the_second_try(
     assert (await client.refresh(newer["refresh_token"])).status_code == 200
 
 
+@requirement("V3", "F120")
 async def test_a_revocation_whose_reply_was_lost_is_not_reported_as_done(
     server: AuthServer, wire: Wire
 ) -> None:

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from shared.logs import configure
 from shared.policy import SCOPES
+from tests.requirements import requirement
 from tests.support.mcp_client import McpClient
 from tests.support.resource_server import OpenServer, Server
 
@@ -50,6 +51,7 @@ async def test_it_reaches_everything_and_is_marked_and_counted(server: Server) -
     assert _counted() == before + 2
 
 
+@requirement("C16")
 async def test_both_credentials_are_refused_whichever_would_work(server: Server) -> None:
     for authorization in (f"Bearer {server.token()}", "Bearer rubbish", "Basic dTpw"):
         client = McpClient(
@@ -75,6 +77,7 @@ async def test_switched_off_it_is_no_credential(open_server: OpenServer) -> None
         assert (await server.client().call("whoami")).status_code == 200
 
 
+@requirement("L236")
 async def test_the_credential_is_in_no_log_line(server: Server) -> None:
     lines = io.StringIO()
     configure("mcp_server", "*", lines)

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from tests.requirements import requirement
 from tests.support.mcp_client import McpClient
 from tests.support.resource_server import Server
 
@@ -17,6 +18,7 @@ def _sent(server: Server) -> list[str]:
     return [request.headers["authorization"] for request in server.outside.val_town_requests]
 
 
+@requirement("C2")
 @pytest.mark.parametrize(
     "secret", ["vtr_" + "A" * 91, "vtac_" + "A" * 22 + ".x", "vtcs_" + "A" * 43, "vtr_x"]
 )
@@ -30,6 +32,7 @@ async def test_our_secrets_in_the_header_are_an_invalid_request_and_go_nowhere(
     assert _sent(server) == []
 
 
+@requirement("C2")
 @pytest.mark.parametrize("change", ["", "x", "of another issuer"])
 async def test_our_access_tokens_in_the_header_are_an_invalid_request_and_go_nowhere(
     server: Server, change: str

@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from shared import logs
+from tests.requirements import requirement
 from tests.support.resource_server import Outside, Server, streamed
 from tests.support.tokens import SigningKey
 
@@ -67,6 +68,7 @@ def without_detail(response: httpx.Response) -> bool:
     return not any(word in response.text for word in (DETAIL, "RuntimeError", "Traceback", ".py"))
 
 
+@requirement("J214")
 async def test_at_a_document_it_is_a_plain_error_that_other_origins_may_read(
     server: Server, outside: Broken, log: io.StringIO
 ) -> None:

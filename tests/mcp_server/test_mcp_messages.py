@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.requirements import requirement
 from tests.support.mcp_client import MODERN
 from tests.support.resource_server import Server
 
@@ -17,6 +18,7 @@ def _error(response: Any) -> int:
     return code
 
 
+@requirement("I181")
 @pytest.mark.parametrize(
     "body",
     [
@@ -41,6 +43,7 @@ async def test_bodies_that_are_no_unambiguous_json_are_parse_errors(server: Serv
     assert "id" not in response.json()
 
 
+@requirement("I181")
 @pytest.mark.parametrize(
     "message",
     [
@@ -63,6 +66,7 @@ async def test_json_that_is_no_message_is_an_invalid_request(server: Server, mes
     assert (response.status_code, _error(response)) == (400, -32600)
 
 
+@requirement("I181")
 @pytest.mark.parametrize("params", ["x", [1], 5, None])
 async def test_params_must_be_an_object(server: Server, params: Any) -> None:
     response = await server.client().post({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": params})
@@ -75,6 +79,7 @@ async def test_ids_come_back_as_they_were(server: Server, request_id: Any) -> No
     assert response.json() == {"jsonrpc": "2.0", "id": request_id, "result": {}}
 
 
+@requirement("I180")
 async def test_batches_only_where_2025_03_26_applies(server: Server) -> None:
     client = server.client()
     batch = [

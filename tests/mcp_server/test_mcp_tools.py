@@ -6,6 +6,7 @@ import pytest
 
 from shared.credentials import credential_key
 from shared.policy import SCOPE_OF_TOOL
+from tests.requirements import requirement
 from tests.support.resource_server import VAL_TOWN_TOKEN, OpenServer, Server
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +50,7 @@ async def test_a_call_works_in_both_eras(server: Server) -> None:
     assert "resultType" not in handshake.json()["result"]
 
 
+@requirement("I185")
 async def test_an_unknown_tool_is_invalid_params(server: Server) -> None:
     modern = await server.client().call("no_such_tool")
     assert (modern.status_code, modern.json()["error"]["code"]) == (400, -32602)
@@ -64,6 +66,7 @@ async def test_wrong_arguments_are_a_result_the_model_can_read(server: Server) -
     assert "surprise" in result["content"][0]["text"]
 
 
+@requirement("O27", "R2", "C10", "C16", "I187")
 @pytest.mark.parametrize("version", [None, "2025-11-25"])
 async def test_a_call_beyond_the_grant_is_403_with_all_scopes_needed(
     server: Server, version: str | None
@@ -85,11 +88,13 @@ async def test_a_call_beyond_the_grant_is_403_with_all_scopes_needed(
     assert not server.outside.val_town_requests
 
 
+@requirement("C10")
 async def test_the_challenge_never_asks_for_offline_access(server: Server) -> None:
     response = await server.client(scope="read offline_access").call("create_val")
     assert 'scope="read vals:write"' in response.headers["www-authenticate"]
 
 
+@requirement("I187")
 async def test_a_batch_with_one_call_beyond_the_grant_runs_nothing(server: Server) -> None:
     await server.link()
     batch = [
@@ -104,11 +109,13 @@ async def test_a_batch_with_one_call_beyond_the_grant_runs_nothing(server: Serve
     assert len(server.outside.val_town_requests) == 1
 
 
+@requirement("I188")
 @pytest.mark.parametrize("scope", ["vals:readx", "vals", "VALS:READ", "xvals:read"])
 async def test_names_that_only_look_like_a_scope_open_nothing(server: Server, scope: str) -> None:
     assert (await server.client(scope=scope).call("list_my_vals")).status_code == 403
 
 
+@requirement("C2", "I193")
 async def test_upstream_sees_the_grant_s_credential_and_never_our_token(server: Server) -> None:
     await server.link()
     response = await server.client(scope="user:read").call("get_me")
@@ -139,6 +146,7 @@ async def test_a_grant_without_credential_says_so_to_the_model(server: Server) -
     assert not server.outside.val_town_requests
 
 
+@requirement("L230")
 async def test_the_credential_of_a_grant_opens_for_its_subject_and_client_only(server: Server) -> None:
     await server.link()
     for change in ({"sub": "user-eve"}, {"client_id": "client-2"}):

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.requirements import requirement
 from tests.support.mcp_client import MODERN, McpClient, modern_meta
 from tests.support.resource_server import OpenServer, Server
 
@@ -16,6 +17,7 @@ def _error(response: Any) -> int:
     return code
 
 
+@requirement("C20")
 async def test_plain_curl_lists_tools_without_initialize_session_or_accept(server: Server) -> None:
     response = await server.http.post(
         "/mcp",
@@ -65,6 +67,7 @@ async def test_initialize_offers_the_newest_handshake_revision_otherwise(
     assert response.json()["result"]["protocolVersion"] == "2025-11-25"
 
 
+@requirement("I182")
 async def test_ping_and_notifications_of_the_handshake_leg(server: Server) -> None:
     client = server.client()
     assert (await client.handshake("ping")).json() == {"jsonrpc": "2.0", "id": 1, "result": {}}
@@ -86,18 +89,21 @@ async def test_discover_says_what_is_served(server: Server) -> None:
     assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "val-town"
 
 
+@requirement("C19")
 async def test_modern_lists_are_private_and_say_how_long_they_keep(server: Server) -> None:
     result = (await server.client().modern("tools/list")).json()["result"]
     assert (result["resultType"], result["cacheScope"]) == ("complete", "private")
     assert result["ttlMs"] >= 0
 
 
+@requirement("C21", "C20")
 async def test_session_headers_are_ignored_and_never_minted(server: Server) -> None:
     response = await server.client().modern("tools/list", mcp_session_id="someone-elses", last_event_id="7")
     assert response.status_code == 200
     assert "mcp-session-id" not in response.headers
 
 
+@requirement("C14", "I185")
 @pytest.mark.parametrize("method", ["initialize", "ping", "logging/setLevel", "resources/list", "nonsense"])
 async def test_methods_that_are_not_there_are_404_in_the_modern_leg(server: Server, method: str) -> None:
     response = await server.client().modern(method)
@@ -113,6 +119,7 @@ async def test_methods_that_are_not_there_are_answers_in_the_handshake_leg(
     assert (response.status_code, _error(response)) == (200, -32601)
 
 
+@requirement("C14", "I184")
 async def test_unknown_revision_is_refused_with_those_served(server: Server) -> None:
     response = await server.client().modern(
         "tools/list", {"_meta": modern_meta("2099-01-01")}, mcp_protocol_version="2099-01-01"
@@ -128,6 +135,7 @@ async def test_unknown_revision_in_the_header_alone_is_refused_too(server: Serve
     assert (response.status_code, _error(response)) == (400, -32022)
 
 
+@requirement("C14", "I183")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -144,6 +152,7 @@ async def test_headers_that_disagree_with_the_body_are_refused(
     assert response.json()["id"] == 1
 
 
+@requirement("I183", "I184")
 @pytest.mark.parametrize("missing", ["mcp_protocol_version", "mcp_method", "mcp_name"])
 async def test_headers_that_are_missing_are_refused(server: Server, missing: str) -> None:
     body = {
@@ -160,6 +169,7 @@ async def test_headers_that_are_missing_are_refused(server: Server, missing: str
     assert (response.status_code, _error(response)) == (400, -32020)
 
 
+@requirement("I183")
 @pytest.mark.parametrize(
     "name",
     [
@@ -209,6 +219,7 @@ async def test_meta_must_be_complete(server: Server, meta: dict[str, Any]) -> No
     assert (response.status_code, _error(response)) == (400, -32602)
 
 
+@requirement("I182")
 async def test_modern_notifications_are_accepted_and_replies_refused(server: Server) -> None:
     client = server.client()
     headers = {"mcp_protocol_version": MODERN, "mcp_method": "notifications/cancelled"}
@@ -220,6 +231,7 @@ async def test_modern_notifications_are_accepted_and_replies_refused(server: Ser
     assert (replied.status_code, _error(replied)) == (400, -32600)
 
 
+@requirement("C14")
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "HEAD", "OPTIONS"])
 async def test_other_methods_are_401_without_a_token_and_405_with_one(server: Server, method: str) -> None:
     anonymous = await server.http.request(method, "/mcp")
@@ -236,6 +248,7 @@ async def test_below_the_endpoint_is_401_without_a_token_and_404_with_one(server
     assert (await server.http.post(path, headers=server.client().headers)).status_code == 404
 
 
+@requirement("C12", "I196")
 @pytest.mark.parametrize(
     "origin",
     ["https://evil.test", "null", "http://mcp.test", "https://mcp.test:8443", "https://mcp.test.evil"],
@@ -245,11 +258,13 @@ async def test_origins_that_are_not_allowed_are_403_even_with_a_token(server: Se
     assert response.status_code == 403
 
 
+@requirement("C12")
 @pytest.mark.parametrize("origin", ["https://mcp.test", "https://mcp.test:443", "HTTPS://MCP.TEST"])
 async def test_the_resource_s_own_origin_is_allowed(server: Server, origin: str) -> None:
     assert (await server.client().modern("tools/list", origin=origin)).status_code == 200
 
 
+@requirement("C13", "I196")
 @pytest.mark.parametrize("host", ["evil.test:8000", "mcp.test.evil", "127.0.0.1", ""])
 async def test_hosts_that_are_not_allowed_are_421(server: Server, host: str) -> None:
     assert (await server.client().modern("tools/list", host=host)).status_code == 421
@@ -293,6 +308,7 @@ async def test_json_with_a_charset_is_accepted(server: Server) -> None:
     assert response.status_code == 200
 
 
+@requirement("J206")
 async def test_bodies_beyond_four_mebibytes_are_413_with_and_without_a_length(server: Server) -> None:
     padding = b" " * (4 * 1024 * 1024)
     client = server.client()
@@ -310,10 +326,12 @@ async def test_bodies_beyond_four_mebibytes_are_413_with_and_without_a_length(se
     assert accepted.status_code == 200
 
 
+@requirement("J210")
 async def test_compressed_bodies_are_415(server: Server) -> None:
     assert (await server.client().modern("tools/list", content_encoding="gzip")).status_code == 415
 
 
+@requirement("I197")
 async def test_a_preflight_needs_no_token_and_names_the_headers_of_mcp(server: Server) -> None:
     response = await server.http.options(
         "/mcp", headers={"Origin": "https://mcp.test", "Access-Control-Request-Method": "POST"}

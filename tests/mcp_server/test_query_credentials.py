@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from tests.requirements import requirement
 from tests.support.mcp_client import McpClient, modern_meta
 from tests.support.resource_server import Server
 
@@ -15,6 +16,7 @@ async def _get(server: Server, query: str) -> httpx.Response:
     return await server.http.get(f"/mcp?{query}", headers={"Authorization": f"Bearer {server.token()}"})
 
 
+@requirement("O25")
 @pytest.mark.parametrize(
     "query",
     ["access_token=1", f"access_token=1{MANY}", f"a{MANY}&access_token=1", "access_token=1" + "&a=b" * 99],

@@ -5,6 +5,7 @@ import hashlib
 
 import pytest
 
+from tests.requirements import requirement
 from tests.support.resource_server import ISSUER, RESOURCE, OpenServer, Server
 
 pytestmark = pytest.mark.anyio
@@ -12,6 +13,7 @@ pytestmark = pytest.mark.anyio
 ROOT = "/.well-known/oauth-protected-resource"
 
 
+@requirement("R1", "C10", "J215")
 async def test_both_forms_are_the_same_document(server: Server) -> None:
     root, with_path = await server.http.get(ROOT), await server.http.get(f"{ROOT}/mcp")
     assert root.status_code == with_path.status_code == 200
@@ -27,6 +29,7 @@ async def test_both_forms_are_the_same_document(server: Server) -> None:
     assert "set-cookie" not in root.headers
 
 
+@requirement("R1", "O38")
 async def test_nothing_in_it_follows_the_request(server: Server) -> None:
     headers = {"Host": "evil.test", "X-Forwarded-Host": "evil.test", "X-Forwarded-Proto": "http"}
     response = await server.http.get(ROOT, headers=headers)
@@ -34,6 +37,7 @@ async def test_nothing_in_it_follows_the_request(server: Server) -> None:
     assert response.json()["resource"] == RESOURCE
 
 
+@requirement("R1", "R2")
 async def test_the_path_form_follows_the_resource(open_server: OpenServer) -> None:
     async with open_server(mcp_resource_url="https://Example.test:443/tools/mcp") as server:
         response = await server.http.get(f"{ROOT}/tools/mcp")

@@ -8,6 +8,7 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
 
+from tests.requirements import requirement
 from tests.support.resource_server import (
     OpenServer,
     Server,
@@ -84,6 +85,7 @@ async def test_a_cold_start_without_keys_is_503_and_recovers(open_server: OpenSe
         assert (await server.present(server.token())).status_code == 200
 
 
+@requirement("H172")
 async def test_a_withdrawn_key_is_refused_after_the_next_read(server: Server, second_key: SigningKey) -> None:
     token = server.token()
     assert (await server.present(token)).status_code == 200
@@ -131,6 +133,7 @@ async def _refuses_second_key(server: Server, second: SigningKey, answer: httpx.
     assert (await server.present(server.token(jti="another"))).status_code == 200
 
 
+@requirement("R3", "B1")
 @pytest.mark.parametrize("fault", _BAD_SETS)
 async def test_good_keys_are_never_replaced_by_a_bad_set(
     server: Server, second_key: SigningKey, fault: str
@@ -138,11 +141,13 @@ async def test_good_keys_are_never_replaced_by_a_bad_set(
     await _refuses_second_key(server, second_key, _BAD_SETS[fault](second_key))
 
 
+@requirement("B1")
 async def test_a_key_that_is_too_short_is_not_used(server: Server) -> None:
     short = SigningKey.generate("key-2", bits=1024)
     await _refuses_second_key(server, short, streamed(200, _keys(short.public_jwk())))
 
 
+@requirement("B1")
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
 @pytest.mark.parametrize(("alg", "make"), [("ES256", ECKey.generate_key), ("EdDSA", OKPKey.generate_key)])
 async def test_elliptic_keys_verify_when_the_key_set_says_so(

@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shared.revocation import CHANNEL, deny_key
+from tests.requirements import requirement
 from tests.support.resource_server import (
     RESOURCE,
     OpenServer,
@@ -24,11 +25,13 @@ pytestmark = pytest.mark.anyio
 # --- RFC 9068 section 2.1, RFC 8725 section 3.11: the header
 
 
+@requirement("H159")
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"])
 async def test_access_token_types_are_accepted_in_any_case(server: Server, typ: str) -> None:
     assert (await server.present(server.token(header={"typ": typ}))).status_code == 200
 
 
+@requirement("B1", "J2", "H149", "H151", "H152", "H154", "H155", "H156", "H157", "H158", "H159", "H171")
 @pytest.mark.parametrize(
     "change",
     [
@@ -76,6 +79,7 @@ async def test_headers_that_are_not_those_of_our_tokens_are_refused(
     assert (await server.present(server.token())).status_code == 200
 
 
+@requirement("B1", "H153")
 async def test_a_key_in_the_header_is_not_trusted(server: Server) -> None:
     own = SigningKey.generate("key-1")
     claims = server.mint.claims(server.clock.now())
@@ -83,6 +87,7 @@ async def test_a_key_in_the_header_is_not_trusted(server: Server) -> None:
         assert_invalid_token(await server.present(own.sign(header, claims)))
 
 
+@requirement("B1", "H150")
 async def test_the_public_key_is_no_hmac_secret(server: Server, signing_key: SigningKey) -> None:
     public = signing_key.private_key.public_key()
     secrets = (
@@ -101,6 +106,7 @@ def _flip(token: str, position: int) -> str:
     return f"{token[:position]}{'A' if token[position] != 'A' else 'B'}{token[position + 1 :]}"
 
 
+@requirement("H149", "H168", "E105")
 @pytest.mark.parametrize(
     "mangle",
     [
@@ -130,6 +136,7 @@ async def test_mangled_tokens_are_refused(server: Server, mangle: Callable[[str]
 # --- RFC 9068 section 4, RFC 7519 section 4.1: the claims
 
 
+@requirement("J2", "C1", "H160", "H163", "H164", "H165")
 @pytest.mark.parametrize(
     "change",
     [
@@ -179,12 +186,14 @@ async def test_an_audience_list_of_this_resource_alone_is_accepted(server: Serve
     assert (await server.present(server.token(aud=[RESOURCE]))).status_code == 200
 
 
+@requirement("H167")
 @pytest.mark.parametrize("payload", [[], "text", 1, None, b"{", b'{"a":' * 40 + b"1" + b"}" * 40])
 async def test_payloads_that_are_no_object_are_refused(server: Server, payload: object) -> None:
     token = server.mint.key.sign(server.mint.header(), payload)
     assert_invalid_token(await server.present(token))
 
 
+@requirement("H160")
 @pytest.mark.parametrize("number", [b"1e400", b"NaN", b"1" * 5000])
 async def test_numbers_that_are_none_are_refused(server: Server, number: bytes) -> None:
     claims = json.dumps(server.mint.claims(server.clock.now(), exp=0)).encode()
@@ -192,6 +201,7 @@ async def test_numbers_that_are_none_are_refused(server: Server, number: bytes) 
     assert_invalid_token(await server.present(server.mint.key.sign(server.mint.header(), payload)))
 
 
+@requirement("H166")
 async def test_claims_that_occur_twice_are_refused(server: Server) -> None:
     claims = json.dumps(server.mint.claims(server.clock.now())).encode()
     for payload in (b'{"sub": "user-eve", ' + claims[1:], claims[:-1] + b', "scope": "write"}'):
@@ -205,6 +215,7 @@ async def test_header_members_that_occur_twice_are_refused(server: Server) -> No
     assert_invalid_token(await server.present(token))
 
 
+@requirement("H161", "H162")
 @pytest.mark.parametrize(
     ("change", "status"),
     [
@@ -228,6 +239,7 @@ async def test_clocks_may_differ_by_thirty_seconds_and_no_token_lives_longer_tha
     assert (await server.present(server.token(**claims))).status_code == status
 
 
+@requirement("O27", "C16")
 async def test_an_expired_token_is_told_so_and_one_that_was_accepted_expires_too(server: Server) -> None:
     token = server.token()
     assert (await server.present(token)).status_code == 200
@@ -247,6 +259,7 @@ async def test_refusals_tell_nothing_about_the_check_that_failed(server: Server)
     assert len(answers) == 1
 
 
+@requirement("I188")
 async def test_unknown_scopes_in_a_token_open_nothing_and_break_nothing(server: Server) -> None:
     client = server.client(scope="vals:readx VALS:READ vals offline_access")
     assert await client.list_tools() == ["whoami"]
@@ -255,6 +268,7 @@ async def test_unknown_scopes_in_a_token_open_nothing_and_break_nothing(server: 
 # --- Revocation: pushed, checked locally, never guessed
 
 
+@requirement("H173")
 @pytest.mark.parametrize("token_id", [None, "token-1"])
 async def test_a_revoked_token_is_refused_even_when_it_was_accepted_before(
     server: Server, token_id: str | None

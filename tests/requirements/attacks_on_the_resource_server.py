@@ -14,7 +14,7 @@ ACCESS_TOKENS = {
     "H154": Requirement("RFC 8725 §3.10", "A key behind a URL in the token: refused and not fetched."),
     "H155": Requirement("RFC 8725 §3.10", "A certificate inside the token."),
     "H156": Requirement("RFC 8725 §3.10", "Odd key ids."),
-    "H157": Requirement("RFC 7515 §4.1.4", "No key id.", OPEN),
+    "H157": Requirement("RFC 7515 §4.1.4", "No key id."),
     "H158": Requirement("RFC 7515 §4.1.11; CVE-2025-59420", "Critical extensions we do not know."),
     "H159": Requirement("RFC 9068 §4; RFC 8725 §3.11", "Another type of JWT."),
     "H160": Requirement("RFC 7519 §4.1.4", "An expiry that is missing, past or no number."),
@@ -35,7 +35,7 @@ ACCESS_TOKENS = {
     "H173": Requirement("RFC 7009 §2.1", "A revoked token or grant."),
     "H174": Requirement("RFC 7009 §2.1", "The token of a grant that is gone.", OPEN),
     "H175": Requirement("OAuth 2.1 §5.1", "A token anywhere but in the header."),
-    "H176": Requirement("RFC 9110 §5.3", "Two Authorization headers, or two tokens in one.", OPEN),
+    "H176": Requirement("RFC 9110 §5.3", "Two Authorization headers, or two tokens in one."),
     "H177": Requirement("RFC 6750 §2.1", "An empty or misspelled Authorization header."),
     "H178": Requirement("RFC 6585 §5", "A header of 64 KiB."),
 }
@@ -77,7 +77,7 @@ HTTP = {
     "J207": Requirement("CWE-400", "Slow headers and bodies are cut."),
     "J208": Requirement("CWE-400", "Thousands of idle connections.", SERVER),
     "J209": Requirement("RFC 9112 §9.3.2", "Old versions and pipelining.", SERVER),
-    "J210": Requirement("RFC 9110 §8.4", "A compressed body.", SERVER),
+    "J210": Requirement("RFC 9110 §8.4", "A compressed body."),
     "J211": Requirement(
         "CVE-2025-62727", "Ranges.", "No file is served, so there is nothing to take a range of."
     ),

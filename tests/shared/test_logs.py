@@ -11,6 +11,7 @@ import structlog
 
 from shared import logs
 from shared.logs import DebugNamespaces, redact
+from tests.requirements import requirement
 
 Configure = Callable[[str], io.StringIO]
 
@@ -75,6 +76,7 @@ def test_debug_lines_depend_on_debug_and_others_do_not(configure: Configure) -> 
     ]
 
 
+@requirement("J216")
 def test_a_line_is_one_json_object_with_service_level_and_time(configure: Configure) -> None:
     stream = configure("")
     logs.get_logger("oauth:token").warning("a\nb", detail={"list": [1, "two", None]}, text='"\u2028')
@@ -115,6 +117,7 @@ SECRETS = [
 ]
 
 
+@requirement("J216", "L236")
 @pytest.mark.parametrize("secret", SECRETS)
 def test_what_looks_like_a_credential_is_on_no_line(configure: Configure, secret: str) -> None:
     stream = configure("*")
@@ -135,6 +138,7 @@ def test_what_looks_like_a_credential_is_on_no_line(configure: Configure, secret
     assert core not in written
 
 
+@requirement("J216", "L236")
 @pytest.mark.parametrize(
     "name",
     [

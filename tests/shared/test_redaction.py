@@ -5,10 +5,12 @@ import json
 import pytest
 
 from shared.logs import REDACTED, redact
+from tests.requirements import requirement
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
 
+@requirement("L236", "J216")
 @pytest.mark.parametrize(
     ("text", "left"),
     [

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 
 from shared.web.limits import MAX_HEADER_BYTES, MAX_TARGET_BYTES, HeaderLimitMiddleware
 from shared.web.protocol import BoundedHttpToolsProtocol
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -75,6 +76,7 @@ async def test_a_url_that_does_not_end_is_cut_off() -> None:
     assert answer == b"reset" or answer.startswith(b"HTTP/1.1 431 ")
 
 
+@requirement("J207")
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: "])
 async def test_a_head_that_does_not_come_is_not_waited_for(sent: bytes) -> None:
     async with served(ImpatientProtocol) as port:
@@ -90,6 +92,7 @@ async def test_a_second_request_on_the_connection_has_a_deadline_too() -> None:
     assert b"HTTP/1.1 408 " in answer
 
 
+@requirement("H178")
 async def test_more_headers_than_any_client_needs_are_refused() -> None:
     async with served(BoundedHttpToolsProtocol) as port:
         answer = await answer_to(port, request(b"/", b"X-Header: " + b"x" * MAX_HEADER_BYTES))

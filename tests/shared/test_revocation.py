@@ -12,6 +12,7 @@ from shared.clock import Clock
 from shared.redis.client import connect
 from shared.revocation import BEAT_SECONDS, CHANNEL, FRESH_SECONDS, RevocationList, deny_key
 from tests.auth_server.faulty_wire import Fault, wire_to
+from tests.requirements import requirement
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -65,6 +66,7 @@ async def test_before_the_first_proof_it_is_not_fresh(redis: Redis, clock: Clock
     assert revocations.age() == float("inf")
 
 
+@requirement("H173")
 async def test_a_published_revocation_is_known_at_once(redis: Redis, clock: Clock) -> None:
     revocations = RevocationList(redis, clock)
     async with following(revocations):
@@ -75,6 +77,7 @@ async def test_a_published_revocation_is_known_at_once(redis: Redis, clock: Cloc
         assert not revocations.is_revoked(OTHER, "token")
 
 
+@requirement("F114")
 async def test_one_token_is_revoked_without_its_grant(redis: Redis, clock: Clock) -> None:
     revocations = RevocationList(redis, clock)
     async with following(revocations):

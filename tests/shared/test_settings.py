@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from auth_server.settings import AuthSettings
 from shared.sealing import Sealer, key_id
 from shared.settings import SettingsError, unknown_in_environment
+from tests.requirements import requirement
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 OTHER_KEY = base64.b64encode(b"o" * 32).decode()
@@ -226,6 +227,7 @@ def test_a_key_pair_that_does_not_match_is_told(tmp_path: Path, rsa_key: rsa.RSA
     assert "key pair does not match" in problem
 
 
+@requirement("B1")
 def test_a_short_key_is_told(tmp_path: Path) -> None:
     short = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505
     (problem,) = problems(tmp_path, OAUTH_JWT_PRIVATE_KEY=pem(short))
@@ -291,6 +293,7 @@ def test_names_of_other_programs_are_nobody_s_business(tmp_path: Path) -> None:
     load(tmp_path, {"HOME": "/", "COMPOSE_PROJECT_NAME": "x", "MY_OAUTH_THING": "x"})
 
 
+@requirement("L236")
 def test_no_secret_is_in_the_representation(tmp_path: Path) -> None:
     settings = load(tmp_path, VAL_TOWN_API_TOKEN="vtwn_secret", REDIS_URL="redis://:secret@redis.test")
     for text in (repr(settings), str(settings)):

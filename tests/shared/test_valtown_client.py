@@ -29,6 +29,7 @@ from shared.valtown.errors import (
 )
 from shared.valtown.target import build_target
 from shared.valtown.transport import Bounds
+from tests.requirements import requirement
 
 BASE_URL = "https://api.example.test/prefix"
 TOKEN = "vtwn_SecretOfTheTests0123456789abcdef"
@@ -142,6 +143,7 @@ async def test_a_good_answer_becomes_a_typed_record_and_unknown_members_are_igno
     assert "content-type" not in request.headers
 
 
+@requirement("L237")
 async def test_a_redirect_is_an_error_and_the_credential_goes_nowhere_else() -> None:
     elsewhere = Reply(302, headers={"location": "https://attacker.example/v1/me"})
     upstream = Upstream([elsewhere])
@@ -161,6 +163,7 @@ async def test_cookies_and_headers_of_the_shared_pool_stay_out_of_requests() -> 
         assert request.headers["authorization"] == f"Bearer {TOKEN}"
 
 
+@requirement("I192")
 async def test_an_endless_body_is_cut_and_the_connection_is_closed() -> None:
     body = Endless()
     upstream = Upstream([Reply(200, stream=body)])
@@ -178,6 +181,7 @@ async def test_an_endless_error_body_still_gives_the_error_of_its_status() -> No
     assert body.closed
 
 
+@requirement("I192")
 async def test_a_body_declared_too_large_is_not_read() -> None:
     body = Endless()
     answer = Reply(200, stream=body, headers={"content-length": "999999999999999999999999"})
@@ -216,6 +220,7 @@ async def test_an_answer_of_another_shape_is_unavailable_and_not_quoted(body: by
     assert "html" not in error.message
 
 
+@requirement("I194", "L236")
 async def test_a_refusal_that_echoes_the_credential_is_redacted() -> None:
     opaque = "opaque0123456789abcdefghijklmnopqrstuvwxyz01"
     message = f"bad token {opaque} and vtwn_somebodyelses123"
@@ -367,6 +372,7 @@ async def test_what_no_header_can_carry_is_no_token_and_is_not_sent(token: str) 
     assert upstream.requests == []
 
 
+@requirement("I186", "L238")
 @pytest.mark.parametrize("name", ["", ".", "..", "a\r\nb", "nul\x00", "\ud800"])
 async def test_a_parameter_that_could_climb_or_break_the_line_is_refused_unsent(name: str) -> None:
     upstream = Upstream([Reply(200, json={})])
@@ -375,6 +381,7 @@ async def test_a_parameter_that_could_climb_or_break_the_line_is_refused_unsent(
     assert upstream.requests == []
 
 
+@requirement("I186", "L238")
 @given(st.text(min_size=1), st.text())
 def test_no_parameter_changes_which_endpoint_is_called(segment: str, path: str) -> None:
     try:
@@ -391,6 +398,7 @@ def test_no_parameter_changes_which_endpoint_is_called(segment: str, path: str) 
     assert url.params["path"] == path
 
 
+@requirement("I186")
 @pytest.mark.parametrize(
     "hostile",
     ["../../v1/me", "%2e%2e%2fme", "x?y=1", "x#y", "a/b", "//evil.example", "@evil.example", "\\..\\"],
@@ -406,6 +414,7 @@ async def test_hostile_names_stay_one_segment(hostile: str) -> None:
     assert request.url.host == "api.example.test"
 
 
+@requirement("L236")
 async def test_debug_lines_have_the_template_and_no_credential_or_content() -> None:
     upstream = Upstream([Reply(500, json={"message": f"echo {TOKEN}"})])
     stream = io.StringIO()
@@ -421,6 +430,7 @@ async def test_debug_lines_have_the_template_and_no_credential_or_content() -> N
         assert secret not in repr(line)
 
 
+@requirement("L236")
 async def test_the_client_does_not_show_its_credential() -> None:
     client = Upstream([]).client()
     assert TOKEN not in repr(client)

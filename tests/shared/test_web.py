@@ -20,6 +20,7 @@ from shared.web.health import health_router, store_answers
 from shared.web.limits import BODY_SECONDS, HeaderLimitMiddleware, RequestRefusedError, read_body
 from shared.web.request_id import RequestIdMiddleware
 from shared.web.security_headers import SecurityHeadersMiddleware
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +46,7 @@ async def test_a_body_within_its_bounds_is_read() -> None:
     assert await read_body(scope(), sender(b"a", b"", b"the end"), limit=8) == b"athe end"
 
 
+@requirement("J206")
 @pytest.mark.parametrize("length", ["9", "99999999999999999"])
 async def test_a_declared_length_beyond_the_limit_is_refused_before_reading(length: str) -> None:
     with pytest.raises(RequestRefusedError) as refused:
@@ -52,6 +54,7 @@ async def test_a_declared_length_beyond_the_limit_is_refused_before_reading(leng
     assert refused.value.status == 413
 
 
+@requirement("J206")
 async def test_an_undeclared_length_beyond_the_limit_is_refused_while_reading() -> None:
     with pytest.raises(RequestRefusedError) as refused:
         await read_body(scope(), sender(b"12345678", b"9"), limit=8)
@@ -64,6 +67,7 @@ async def test_a_length_that_lies_does_not_help() -> None:
     assert refused.value.status == 413
 
 
+@requirement("J207")
 async def test_a_body_that_takes_too_long_is_refused() -> None:
     assert BODY_SECONDS <= 10
     with pytest.raises(RequestRefusedError) as refused:
@@ -89,6 +93,7 @@ async def test_a_malformed_length_is_refused(lengths: list[str]) -> None:
     assert refused.value.status == 400
 
 
+@requirement("J210")
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "identity, gzip"])
 async def test_an_encoded_body_is_refused(encoding: str) -> None:
     with pytest.raises(RequestRefusedError) as refused:
@@ -141,6 +146,7 @@ async def test_requests_are_counted_under_a_bounded_set_of_labels() -> None:
     assert (counted("GET", "200"), counted("other", "405")) == (before[0] + 1, before[1] + 1)
 
 
+@requirement("K225", "J214")
 async def test_security_headers_are_added_and_a_page_s_own_policy_stays() -> None:
     http = client_of(lambda app: SecurityHeadersMiddleware(app, https=True))
     for path in ("/", "/nowhere"):
@@ -155,6 +161,7 @@ async def test_security_headers_are_added_and_a_page_s_own_policy_stays() -> Non
     assert "strict-transport-security" not in (await plain.get("/")).headers
 
 
+@requirement("O28")
 async def test_cors_is_for_listed_paths_only_and_never_with_cookies() -> None:
     rules = {"/": CorsRule(methods=("GET",)), "/open/*": CorsRule(methods=("GET", "POST"))}
     http = client_of(lambda app: CorsMiddleware(app, rules=rules))

@@ -23,6 +23,7 @@ from shared.key_check import KeyCheck, WrongEncryptionKeyError
 from shared.redis.client import connect
 from shared.revocation import deny_key
 from shared.sealing import Sealer
+from tests.requirements import requirement
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -95,6 +96,7 @@ async def active_grant(store: RedisGrantStore) -> RefreshRotation:
     )
 
 
+@requirement("O12", "C55")
 async def test_a_code_is_redeemed_exactly_once(grants: list[RedisGrantStore]) -> None:
     for _ in range(ROUNDS):
         redemption = await pending_code(grants[0])
@@ -106,6 +108,7 @@ async def test_a_code_is_redeemed_exactly_once(grants: list[RedisGrantStore]) ->
         assert await grants[0].find(redemption.grant_id) is None
 
 
+@requirement("O13", "C56")
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -129,6 +132,7 @@ async def test_wrong_redemptions_in_a_race_with_a_right_one_harm_nothing(
         assert await grants[0].find(right.grant_id) is not None
 
 
+@requirement("E99")
 async def test_a_refresh_token_has_one_successor_which_all_get(grants: list[RedisGrantStore]) -> None:
     for _ in range(ROUNDS):
         rotation = await active_grant(grants[0])
@@ -169,6 +173,7 @@ async def test_without_a_grace_window_one_rotation_wins_and_the_family_ends(
         assert await strict[0].find(rotation.grant_id) is None
 
 
+@requirement("F121")
 async def test_a_revocation_in_a_race_with_rotations_and_redemptions_is_final(
     grants: list[RedisGrantStore], redis: Redis
 ) -> None:
@@ -204,6 +209,7 @@ PENDING = PendingAuthorization(
 )
 
 
+@requirement("A36")
 async def test_a_pending_authorization_is_taken_once(clients: Sequence[Redis], clock: Clock) -> None:
     stores = [RedisPendingAuthorizationStore(client, clock) for client in clients]
     for _ in range(ROUNDS):
@@ -213,6 +219,7 @@ async def test_a_pending_authorization_is_taken_once(clients: Sequence[Redis], c
         assert sorted(taken, key=lambda one: one is None) == [PENDING] + [None] * (CLIENTS - 1)
 
 
+@requirement("C4")
 async def test_a_pending_authorization_of_another_browser_stays(redis: Redis, clock: Clock) -> None:
     store = RedisPendingAuthorizationStore(redis, clock)
     await store.save("handle", PENDING)

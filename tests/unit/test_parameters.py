@@ -10,11 +10,13 @@ from auth_server.domain.registration import visible
 from auth_server.domain.resource import Resources
 from auth_server.endpoints.parameters import parse
 from shared.oauth.errors import InvalidRequest, InvalidTarget
+from tests.requirements import requirement
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=10)
 
 
+@requirement("O5", "O6")
 @given(PAIRS)
 def test_what_was_sent_once_is_read_and_what_was_sent_twice_is_noticed(pairs: list[tuple[str, str]]) -> None:
     parameters = parse(urlencode(pairs).encode())

@@ -14,6 +14,7 @@ from auth_server.domain.redirect_uri import (
     matches,
 )
 from shared.oauth.errors import InvalidRedirectUri
+from tests.requirements import requirement
 
 POLICY = RedirectPolicy(schemes=frozenset({"cursor"}), allow_http=False)
 PIECES = (
@@ -23,6 +24,7 @@ PIECES = (
 PARTS = st.lists(st.sampled_from([*PIECES.split(" "), " "]), max_size=8).map("".join)
 
 
+@requirement("O1", "A21")
 @given(PARTS, PARTS)
 def test_what_matches_differs_in_the_port_of_a_loopback_address_at_most(
     registered: str, requested: str

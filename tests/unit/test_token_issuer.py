@@ -10,6 +10,7 @@ from auth_server.domain.token_issuer import TokenIssuer
 from shared.clock import Clock
 from shared.oauth.errors import InvalidGrant
 from shared.sealing import Sealer
+from tests.requirements import requirement
 
 
 def issuer_with(key: bytes) -> TokenIssuer:
@@ -30,6 +31,7 @@ def test_a_refresh_token_carries_its_grant_and_generation(generation: int) -> No
     assert read.token_hash == token.token_hash == generate.digest(token.value)
 
 
+@requirement("E111")
 def test_no_changed_character_goes_unnoticed() -> None:
     value = ISSUER.refresh_token(generate.grant_id(), 1).value
     for position, character in enumerate(value):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from tests.requirements import requirement
 from tests.support.tool_caller import Caller, stubbed
 
 pytestmark = pytest.mark.anyio
@@ -19,6 +20,7 @@ def refusing(status: int, message: str = "the reason", **headers: str) -> Caller
     return caller
 
 
+@requirement("I193")
 async def test_a_revoked_credential_is_a_tool_error_that_asks_to_sign_in_again() -> None:
     text = await refusing(401).refused("get_me")
     assert "Val Town answered 401: the reason" in text
@@ -31,6 +33,7 @@ async def test_a_refused_legacy_token_is_called_by_its_header() -> None:
     assert "X-Val-Town-Token" in await caller.refused("get_me")
 
 
+@requirement("I194")
 async def test_an_echoed_credential_is_not_in_the_text() -> None:
     caller = refusing(403, "no: vtwn_sandbox_ada has no rights")
     text = await caller.refused("get_me")
