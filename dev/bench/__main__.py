@@ -2,14 +2,24 @@
 
 import sys
 import tempfile
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from dev.bench import report
+from dev.bench.cost_rows import cost_rows
 from dev.bench.load import BenchError
-from dev.bench.rows import ROWS, Plan
+from dev.bench.mcp_rows import mcp_rows
+from dev.bench.rows import Line, Plan
+from dev.bench.token_rows import token_rows
+
+ROWS: Final[Mapping[str, Callable[[Plan], Iterable[Line]]]] = {
+    "mcp": mcp_rows,
+    "token": token_rows,
+    "cost": cost_rows,
+}
 
 _KEPT = Path(".run/bench")
 
@@ -29,7 +39,7 @@ def main(
         raise typer.BadParameter(f"There is no {' '.join(sorted(unknown))}.")
     _KEPT.mkdir(parents=True, exist_ok=True)
     print(f"{report.machine()}; server on one core, load on another\n", flush=True)
-    rows = []
+    rows: list[Line] = []
     with tempfile.TemporaryDirectory(dir=_KEPT) as folder:
         plan = Plan(
             seconds=1 if quick else 4,

@@ -32,7 +32,7 @@ class Target:
     headers: Mapping[str, str]
     body: str
     tokens: Sequence[str]
-    """Bearer tokens that take turns."""
+    """Bearer tokens that take turns; none: no Authorization header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,8 @@ def _script(target: Target) -> str:
     lines = ['wrk.method = "POST"', f"wrk.body = {_lua(target.body)}"]
     headers = {"Content-Type": "application/json", **target.headers}
     lines += [f"wrk.headers[{_lua(name)}] = {_lua(value)}" for name, value in headers.items()]
+    if not target.tokens:
+        return "\n".join(lines)
     lines.append("local tokens = {" + ",".join(_lua(f"Bearer {token}") for token in target.tokens) + "}")
     lines.append(
         """

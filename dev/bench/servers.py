@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from collections.abc import Iterator, Mapping
@@ -18,12 +20,15 @@ from dev.deployment import AUTH, MCP, ROOT, SANDBOX, Deployment, deploy
 from dev.processes import Child, free_port, start, stop
 from dev.store import open_store
 
+OIDC_PROVIDER: Final = "9.11.4"
 _PEER_REQUIREMENTS: Final = ROOT / "requirements" / "bench.txt"
 
 
 @contextmanager
 def ours(folder: Path, **settings: str) -> Iterator[Deployment]:
     """Run both services with these settings on the server core, store and sandbox on the other."""
+    # A store of its own each time: every deployment has an encryption key of its own.
+    folder = Path(tempfile.mkdtemp(dir=folder))
     with open_store({"PATH": os.environ.get("PATH", "")}, folder / "store") as store:
         if store.child is not None:
             _pin(store.child.process.pid, LOAD_CORE)
@@ -61,6 +66,37 @@ def fastmcp(folder: Path, deployment: Deployment) -> Iterator[str]:
     command = [str(_peer_python(folder.parent)), str(ROOT / "dev" / "bench" / "peer.py")]
     with _running("FastMCP", command, folder, environ) as child:
         yield _until_it_answers(child, f"http://127.0.0.1:{port}") + "/mcp"
+
+
+@contextmanager
+def oidc_provider(folder: Path) -> Iterator[str]:
+    """Run node's oidc-provider; yield the URL of its token endpoint."""
+    port = free_port()
+    home = _node_home(folder.parent)
+    environ = {**os.environ, "BENCH_PORT": str(port), "NODE_ENV": "production"}
+    with _running("oidc-provider", [_tool("node"), str(home / "peer.mjs")], folder, environ) as child:
+        yield _until_it_answers(child, f"http://127.0.0.1:{port}") + "/token"
+
+
+def _node_home(folder: Path) -> Path:
+    """Return the folder with oidc-provider and its script, filled when it is missing."""
+    home = folder / "node"
+    home.mkdir(exist_ok=True)
+    if not (home / "node_modules" / "oidc-provider").exists():
+        print("Installing oidc-provider …", flush=True)
+        install = [_tool("npm"), "install", "--no-audit", "--no-fund", f"oidc-provider@{OIDC_PROVIDER}"]
+        (home / "package.json").write_text('{"private": true, "type": "module"}\n', encoding="utf-8")
+        if subprocess.run(install, check=False, capture_output=True, cwd=home).returncode:
+            raise BenchError("oidc-provider could not be installed; leave it out with --without-peers")
+    shutil.copy(ROOT / "dev" / "bench" / "peer.mjs", home)
+    return home
+
+
+def _tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise BenchError(f"{name} is not installed; leave out what needs it with --without-peers")
+    return found
 
 
 def _peer_python(folder: Path) -> Path:
