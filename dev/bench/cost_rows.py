@@ -1,4 +1,4 @@
-"""Rows about what running costs: memory of a worker and of the store for each grant, and time to get ready."""
+"""Rows about what running costs: memory of a worker and of the store for each grant, time to get ready."""
 
 import asyncio
 import re
