@@ -47,7 +47,7 @@ class PendingAuthorization:
 class UserSession:
     """A person signed in with this browser. The sealed credential opens for this session alone."""
 
-    session_id: str
+    session_id: str = field(repr=False)
     subject: str
     username: str
     sealed_credential: str | None

@@ -5,7 +5,7 @@ import json
 import secrets
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from joserfc import jwt
@@ -34,7 +34,7 @@ MAX_TOKEN_LENGTH = 8192
 class RefreshToken:
     """A refresh token whose MAC is right: this server, or one with the same key, made it."""
 
-    value: str
+    value: str = field(repr=False)
     grant_id: str
     generation: int
 
@@ -58,10 +58,10 @@ class VerifiedAccessToken:
 class TokenResponse:
     """A successful answer of the token endpoint (RFC 6749 section 5.1)."""
 
-    access_token: str
+    access_token: str = field(repr=False)
     expires_in: int
     scope: str
-    refresh_token: str | None
+    refresh_token: str | None = field(repr=False)
 
     def to_json(self) -> str:
         """Return the JSON body; no member is null."""

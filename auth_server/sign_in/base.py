@@ -1,7 +1,7 @@
 """What a way to sign in is to the sign-in endpoint."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -11,7 +11,7 @@ class Person:
 
     subject: str
     username: str
-    credential: str | None
+    credential: str | None = field(repr=False)
 
 
 class SignInRefusedError(Exception):

@@ -1,7 +1,7 @@
 """Owner mode: VAL_TOWN_API_TOKEN is set, only its account may sign in, and nothing that is pasted is kept."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -19,7 +19,7 @@ class OwnerSignIn:
 
     http: httpx.AsyncClient
     api_url: str
-    server_token: str
+    server_token: str = field(repr=False)
 
     async def verify(self, form: Mapping[str, str]) -> Person:
         """Return the owner, when the posted token is of the same account as the server's own.

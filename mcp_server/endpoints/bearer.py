@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qsl
@@ -46,7 +46,7 @@ class Caller:
     """Who calls; with the legacy header also the Val Town token it brought, good for this one request."""
 
     principal: Principal
-    val_town_token: str | None = None
+    val_town_token: str | None = field(default=None, repr=False)
 
 
 class Guard:

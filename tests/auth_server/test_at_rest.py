@@ -15,6 +15,7 @@ from dev.flow import Browser, OAuthClient, Pkce, forms_of
 from shared import logs
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import ADA, GRACE, AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -112,6 +113,7 @@ async def refusals(server: AuthServer, client: OAuthClient, secrets: Secrets) ->
     await server.browser().http.post("/oauth/sign-in", data={**forms_of(page.text)[0].fields})
 
 
+@requirement("L228")
 async def test_no_secret_is_readable_in_the_store(server: AuthServer, raw: Redis, pem: str) -> None:
     secrets = Secrets()
     await flows(server, secrets)
@@ -126,6 +128,7 @@ async def test_no_secret_is_readable_in_the_store(server: AuthServer, raw: Redis
     assert digest(secrets.values["client secret"]).encode() in kept
 
 
+@requirement("L228")
 async def test_the_answer_kept_for_the_grace_window_opens_with_the_old_token_alone(
     server: AuthServer, raw: Redis
 ) -> None:
@@ -139,6 +142,7 @@ async def test_the_answer_kept_for_the_grace_window_opens_with_the_old_token_alo
             assert value.encode() not in kept
 
 
+@requirement("L236")
 async def test_no_secret_is_in_any_log_line(
     server: AuthServer, log: io.StringIO, settings: AuthSettings, pem: str
 ) -> None:
@@ -171,6 +175,7 @@ async def test_the_log_tells_what_happened_as_json_lines(server: AuthServer, log
     assert all("request_id" in line for line in lines if line.get("namespace") == "oauth:token")
 
 
+@requirement("L228")
 async def test_in_owner_mode_the_server_s_token_is_kept_nowhere(open_server: OpenServer, raw: Redis) -> None:
     async with open_server(val_town_api_token=ADA) as server:
         await (await server.registered()).tokens(server.browser())

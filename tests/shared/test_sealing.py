@@ -13,6 +13,7 @@ from shared.credentials import (
     seal_credential,
 )
 from shared.sealing import Sealer, UnsealError, base64url, from_base64url
+from tests.requirements import requirement
 
 KEY = bytes(range(32))
 OWNER = ("grant", "subject", "client")
@@ -67,6 +68,7 @@ def test_it_opens_with_no_other_key() -> None:
         Sealer(b"k" * 32).unseal(forged, purpose="test", owner=OWNER)
 
 
+@requirement("L229")
 def test_no_changed_character_goes_unnoticed() -> None:
     sealed = Sealer(KEY).seal(b"secret", purpose="test", owner=OWNER)
     for position, character in enumerate(sealed):
@@ -116,6 +118,7 @@ def test_other_spellings_of_base64url_are_refused(text: str) -> None:
         from_base64url(text)
 
 
+@requirement("L230")
 @pytest.mark.anyio
 async def test_a_credential_opens_for_its_own_grant_alone(redis: Redis) -> None:
     store = CredentialStore(redis, Sealer(KEY))
