@@ -101,14 +101,19 @@ def _open_store(stack: ExitStack) -> Store:
 def _set_aside_if_sealed_with_another_key(folder: Path, values: Mapping[str, str]) -> Path | None:
     """Move a store aside that the services would refuse, because they could not unseal what is in it."""
     mark = folder / "key.sha256"
-    key = hashlib.sha256(values.get("OAUTH_ENCRYPTION_KEY", "").encode()).hexdigest()
+    key = _mark_of(values.get("OAUTH_ENCRYPTION_KEY", ""))
+    older = [_mark_of(one.strip()) for one in values.get("OAUTH_DECRYPTION_KEYS", "").split(",")]
     moved = None
-    if mark.is_file() and mark.read_text(encoding="ascii") != key:
+    if mark.is_file() and mark.read_text(encoding="ascii") not in (key, *older):
         moved = folder.with_name(f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S')}")
         folder.rename(moved)
     folder.mkdir(parents=True, exist_ok=True)
     mark.write_text(key, encoding="ascii")
     return moved
+
+
+def _mark_of(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _start_services(stack: ExitStack, plan: Plan, store: Store) -> list[Child]:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from dev.processes import free_port
+from dev.run import _set_aside_if_sealed_with_another_key as set_aside
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,3 +106,15 @@ def test_a_service_that_cannot_start_is_named_with_its_own_words(
     )
     assert refused.returncode == 1
     assert "openssl rand -base64 32" in refused.stdout
+
+
+def test_a_store_is_kept_as_long_as_a_key_is_there_that_opens_it(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    assert set_aside(folder, {"OAUTH_ENCRYPTION_KEY": "one"}) is None
+    (folder / "data").touch()
+    assert set_aside(folder, {"OAUTH_ENCRYPTION_KEY": "two", "OAUTH_DECRYPTION_KEYS": "x, one"}) is None
+    assert (folder / "data").exists()
+    moved = set_aside(folder, {"OAUTH_ENCRYPTION_KEY": "three"})
+    assert moved is not None
+    assert (moved / "data").exists()
+    assert not (folder / "data").exists()
