@@ -86,6 +86,7 @@ async def test_two_requests_are_independent(client: OAuthClient, browser: Browse
 # Until client and redirect URI are known good, nobody is redirected (RFC 6749 section 4.1.2.1).
 
 
+@requirement("A1", "A2", "O2")
 @pytest.mark.parametrize("client_id", [None, "", "unknown", "client_" + "A" * 22, "x" * 5000, "\x00", "ü"])
 async def test_an_unknown_client_is_told_to_the_person(
     http: httpx.AsyncClient, client: OAuthClient, client_id: str | None
@@ -351,7 +352,7 @@ async def test_unknown_parameters_and_supported_values_are_accepted(
     assert at_sign_in(await http.get(request_url(client, **extra)))
 
 
-@requirement("A25")
+@requirement("A25", "J212")
 @pytest.mark.parametrize(
     "state",
     [

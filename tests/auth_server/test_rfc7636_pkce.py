@@ -155,3 +155,42 @@ async def test_a_verifier_equal_to_its_challenge_is_refused(
     plain = "a" * 43
     code = await code_for(server, public_client, Pkce(plain, plain))
     refused(await public_client.redeem(code, plain), 400, "invalid_grant")
+
+
+@requirement("B48")
+@pytest.mark.parametrize("good_first", [True, False])
+async def test_two_verifiers_are_refused_and_the_code_stays_good(
+    server: AuthServer, client: OAuthClient, good_first: bool
+) -> None:
+    code, pkce = await server.code(client)
+    verifiers = [pkce.verifier, "a" * 43] if good_first else ["a" * 43, pkce.verifier]
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "code_verifier": verifiers,
+        "client_id": client.client_id,
+        "client_secret": client.client_secret or "",
+    }
+    refused(await client.http.post("/oauth/token", data=form), 400, "invalid_request")
+    assert (await client.redeem(code, pkce.verifier)).status_code == 200
+
+
+@requirement("B49")
+async def test_a_verifier_in_the_url_is_not_read(server: AuthServer, client: OAuthClient) -> None:
+    code, pkce = await server.code(client)
+    form = {"grant_type": "authorization_code", "code": code}
+    in_url = await client.post(f"/oauth/token?code_verifier={pkce.verifier}", form)
+    refused(in_url, 400, "invalid_request")
+    assert (await client.redeem(code, pkce.verifier)).status_code == 200
+
+
+@requirement("B50")
+async def test_a_hundred_wrong_verifiers_do_not_cost_the_owner_the_code(
+    server: AuthServer, public_client: OAuthClient
+) -> None:
+    code, pkce = await server.code(public_client)
+    for _ in range(100):
+        answer = await public_client.redeem(code, Pkce.new().verifier)
+        assert answer.status_code in (400, 429)
+        assert "access_token" not in answer.text
+    assert (await public_client.redeem(code, pkce.verifier)).status_code == 200

@@ -349,6 +349,7 @@ async def test_the_lives_of_refresh_token_and_grant_are_settings(open_server: Op
         assert await dead(client, idle["refresh_token"])
 
 
+@requirement("L234")
 async def test_the_record_of_a_grant_outlives_its_tokens_and_not_by_much(
     server: AuthServer, client: OAuthClient, tokens: Tokens
 ) -> None:

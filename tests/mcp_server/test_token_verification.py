@@ -136,7 +136,7 @@ async def test_mangled_tokens_are_refused(server: Server, mangle: Callable[[str]
 # --- RFC 9068 section 4, RFC 7519 section 4.1: the claims
 
 
-@requirement("J2", "C1", "H160", "H163", "H164", "H165")
+@requirement("J2", "C1", "H160", "H163", "H164", "H165", "H170")
 @pytest.mark.parametrize(
     "change",
     [
