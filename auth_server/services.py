@@ -43,7 +43,8 @@ class Services:
     sign_in: SignIn
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
+    # Async, or FastAPI would take it to a worker thread and back for every request.
     return cast(Services, request.app.state.services)
 
 

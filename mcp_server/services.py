@@ -32,7 +32,8 @@ class Services:
     """None when OAuth is off: there are no grants then."""
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
+    # Async, or FastAPI would take it to a worker thread and back for every request.
     services: Services = request.app.state.services
     return services
 
