@@ -88,6 +88,9 @@ imports: setup ## Who may import whom
 spell: setup ## Spelling
 	@$(PY) -m codespell_lib
 
+docs: setup ## Write the documents that are made from code
+	@$(PY) -m dev.docs
+
 lock: setup ## Write requirements/ from pyproject.toml (UPGRADE=1: newest versions)
 	@for set in auth mcp dev; do \
 		echo "requirements/$$set.txt"; \
@@ -102,7 +105,7 @@ clean: ## Remove what was built, started or cached here; .env and the data in .r
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help run demo compliance keys setup up down logs test test-fast e2e bench check fmt lint types imports spell \
-	lock clean
+	docs lock clean
 
 # The environment is completed when the pinned requirements change, and made again when its Python is gone.
 ifeq ($(wildcard $(PY)),)

@@ -3,6 +3,8 @@
 A test says what it proves with `@requirement("O12", "C54")`; an id that is not here fails at its import.
 """
 
+from collections.abc import Mapping
+
 import pytest
 
 from tests.requirements.attacks_on_authorization import AUTHORIZATION, PKCE
@@ -15,22 +17,26 @@ from tests.requirements.extensions import EXTENSIONS
 from tests.requirements.mcp_authorization import MCP_AUTHORIZATION
 from tests.requirements.oauth import OAUTH
 
-REQUIREMENTS: dict[str, Requirement] = {
-    **OAUTH,
-    **EXTENSIONS,
-    **MCP_AUTHORIZATION,
-    **AUTHORIZATION,
-    **PKCE,
-    **CODES,
-    **CLIENT_AUTHENTICATION,
-    **REFRESH,
-    **REVOCATION,
-    **REGISTRATION,
-    **ACCESS_TOKENS,
-    **MCP,
-    **HTTP,
-    **PAGES,
-    **CUSTODY,
+GROUPS: Mapping[str, Mapping[str, Requirement]] = {
+    "OAuth 2.1 and its best current practice": OAUTH,
+    "Extensions of OAuth": EXTENSIONS,
+    "MCP authorization, transport and security practices": MCP_AUTHORIZATION,
+    "Attacks: the authorization endpoint and redirects": AUTHORIZATION,
+    "Attacks: PKCE": PKCE,
+    "Attacks: authorization codes": CODES,
+    "Attacks: client authentication": CLIENT_AUTHENTICATION,
+    "Attacks: refresh tokens": REFRESH,
+    "Attacks: revocation and introspection": REVOCATION,
+    "Attacks: registration and client metadata documents": REGISTRATION,
+    "Attacks: access tokens at the resource server": ACCESS_TOKENS,
+    "Attacks: the MCP layer": MCP,
+    "Attacks: HTTP": HTTP,
+    "Attacks: sessions, sign-in and consent": PAGES,
+    "Attacks: custody of Val Town credentials": CUSTODY,
+}
+
+REQUIREMENTS: Mapping[str, Requirement] = {
+    id_: entry for entries in GROUPS.values() for id_, entry in entries.items()
 }
 
 

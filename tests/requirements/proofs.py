@@ -1,7 +1,7 @@
 """Which tests carry which requirement: read from the tests' source, so that a partial run counts them all."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.requirements import REQUIREMENTS
@@ -24,12 +24,12 @@ def find_proofs() -> dict[str, list[str]]:
     return found
 
 
-def find_unproved(proofs: dict[str, list[str]]) -> list[str]:
+def find_unproved(proofs: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the ids that have neither a test nor a written reason."""
     return [id_ for id_, entry in REQUIREMENTS.items() if id_ not in proofs and not entry.reason]
 
 
-def summarise(proofs: dict[str, list[str]]) -> str:
+def summarise(proofs: Mapping[str, Sequence[str]]) -> str:
     """Return the count, in one line."""
     excused = [id_ for id_, entry in REQUIREMENTS.items() if id_ not in proofs and entry.reason]
     unproved = find_unproved(proofs)
@@ -39,14 +39,15 @@ def summarise(proofs: dict[str, list[str]]) -> str:
 
 def _marks(module: ast.Module) -> Iterator[tuple[str, str]]:
     for node in module.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             for decorator in node.decorator_list:
-                for id_ in _ids(decorator):
-                    yield id_, node.name
+                yield from ((id_, node.name) for id_ in _ids(decorator))
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            # A mark of the whole file, or a test that is made by a call.
+            yield from ((id_, node.targets[0].id) for id_ in _ids(node.value))
 
 
-def _ids(decorator: ast.expr) -> Iterator[str]:
-    for node in ast.walk(decorator):
+def _ids(expression: ast.expr) -> Iterator[str]:
+    for node in ast.walk(expression):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "requirement":
-            for argument in node.args:
-                yield ast.literal_eval(argument)
+            yield from (ast.literal_eval(argument) for argument in node.args)

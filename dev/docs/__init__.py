@@ -1,0 +1,15 @@
+"""Documents that are made from code: `python -m dev.docs` writes them, a test fails when one is stale.
+
+To add one: a module here with `document() -> str`, and its line in `DOCUMENTS`.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from dev.docs import standards
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+DOCUMENTS: Mapping[str, Callable[[], str]] = {
+    "docs/standards.md": standards.document,
+}
