@@ -15,6 +15,11 @@
     branches     branches of a val, forks
     files        what may be done with the files of a branch
     tree         the versioned tree they are kept in
+    environment  environment variables of a val
+    blobs        bytes under a key
+    sql          a real SQLite database for each account
+    telemetry    logs and traces
+    email        messages, kept instead of sent
     seed         the example vals of a fresh store
     routes/      one file per family of endpoints
 

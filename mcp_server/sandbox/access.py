@@ -32,13 +32,28 @@ def requires(permission: Permission) -> Callable[[Access], Coroutine[Any, Any, A
     """
 
     async def permitted(access: Annotated[Access, Depends(authenticate)]) -> Account:
-        if permission not in access.permissions:
-            raise ForbiddenError("Token does not have the required permissions.")
-        return access.account
+        return permit(access, permission)
 
     return permitted
 
 
+def permit(access: Access, permission: Permission) -> Account:
+    """Return the caller's account.
+
+    Raises:
+        ForbiddenError: the token lacks the permission; with Val Town's words.
+    """
+    if permission not in access.permissions:
+        raise ForbiddenError("Token does not have the required permissions.")
+    return access.account
+
+
+AnyToken = Annotated[Access, Depends(authenticate)]
 UserReader = Annotated[Account, Depends(requires("user:read"))]
 ValReader = Annotated[Account, Depends(requires("val:read"))]
 ValWriter = Annotated[Account, Depends(requires("val:write"))]
+BlobReader = Annotated[Account, Depends(requires("blob:read"))]
+BlobWriter = Annotated[Account, Depends(requires("blob:write"))]
+SqliteWriter = Annotated[Account, Depends(requires("sqlite:write"))]
+EmailWriter = Annotated[Account, Depends(requires("email:write"))]
+TelemetryReader = Annotated[Account, Depends(requires("telemetry:read"))]

@@ -1,4 +1,4 @@
-"""The two accounts of the stand-in and the tokens that open them.
+"""The two accounts of the stand-in, their organization, and the tokens that open them.
 
 Val Town's tokens carry read and write permissions per area (docs.val.town, "API tokens"). Each account has
 one token with all of them, one that may only read, and one for vals alone: with that one `GET /v1/me` is
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Tier = Literal["free", "pro", "business"]
+Role = Literal["owner", "member"]
 Permission = Literal[
     "val:read",
     "val:write",
@@ -27,13 +28,22 @@ Permission = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A Val Town user."""
+    """A Val Town user or organization; an organization has members, with their roles, and no token."""
 
     id: str
     username: str
     email: str
     bio: str
     tier: Tier
+    members: tuple[tuple[str, Role], ...] = ()
+
+    @property
+    def type(self) -> Literal["user", "org"]:
+        return "org" if self.members else "user"
+
+    def acts_for(self, owner: "Account") -> bool:
+        """Say whether this account may act as `owner`: it is the owner, or a member of it."""
+        return self == owner or any(member == self.id for member, _ in owner.members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,15 @@ GRACE = Account(
     tier="free",
 )
 ACCOUNTS = (ADA, GRACE)
+ORG = Account(
+    id="06600000-0000-4000-8000-000000000003",
+    username="sandbox-org",
+    email="org@example.com",
+    bio="Sandbox organization: ada owns it, grace is a member.",
+    tier="business",
+    members=((ADA.id, "owner"), (GRACE.id, "member")),
+)
+ORGS = (ORG,)
 
 READ: frozenset[Permission] = frozenset(
     {"val:read", "user:read", "blob:read", "sqlite:read", "email:read", "telemetry:read"}
@@ -76,10 +95,15 @@ TOKENS: Mapping[str, Access] = {
 
 
 def by_id(account_id: str) -> Account | None:
-    """Return the account with this id, if it is one of the two."""
-    return next((account for account in ACCOUNTS if account.id == account_id), None)
+    """Return the account or organization with this id, if there is one."""
+    return next((account for account in (*ACCOUNTS, *ORGS) if account.id == account_id), None)
 
 
 def by_username(username: str) -> Account | None:
-    """Return the account with this username, if it is one of the two."""
-    return next((account for account in ACCOUNTS if account.username == username), None)
+    """Return the account or organization with this username, if there is one."""
+    return next((account for account in (*ACCOUNTS, *ORGS) if account.username == username), None)
+
+
+def orgs_of(account: Account) -> tuple[Account, ...]:
+    """Return the organizations an account is in."""
+    return tuple(org for org in ORGS if account.acts_for(org))

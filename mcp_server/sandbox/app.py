@@ -14,10 +14,35 @@ from starlette.exceptions import HTTPException
 
 from mcp_server.sandbox import seed, start_page
 from mcp_server.sandbox.errors import ApiError, describe
-from mcp_server.sandbox.routes import branches, files, users, vals
+from mcp_server.sandbox.routes import (
+    blobs,
+    branches,
+    email,
+    endpoints,
+    environment,
+    files,
+    orgs,
+    sqlite,
+    telemetry,
+    users,
+    vals,
+)
 from mcp_server.sandbox.store import Store
 
-ROUTERS = (start_page.router, users.router, vals.router, branches.router, files.router)
+ROUTERS = (
+    start_page.router,
+    users.router,
+    orgs.router,
+    vals.router,
+    branches.router,
+    files.router,
+    environment.router,
+    blobs.router,
+    sqlite.router,
+    telemetry.router,
+    email.router,
+    endpoints.router,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +91,7 @@ async def _health() -> JSONResponse:
 
 async def _refuse(request: Request, error: ApiError) -> JSONResponse:
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
-    return JSONResponse({"message": error.message}, error.status, headers)
+    return JSONResponse(error.body(), error.status, headers)
 
 
 async def _refuse_parameters(request: Request, error: RequestValidationError) -> JSONResponse:

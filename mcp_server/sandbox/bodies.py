@@ -41,7 +41,7 @@ def json_body(model: type[BodyT]) -> Callable[[Request], Coroutine[Any, Any, Bod
 
     async def read(request: Request) -> BodyT:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        data = await _read_limited(request)
+        data = await _read_limited(request, MAX_BODY_BYTES)
         if media_type != "application/json" and (data or media_type):
             raise UnsupportedMediaTypeError(media_type)
         if not data:
@@ -57,11 +57,24 @@ def json_body(model: type[BodyT]) -> Callable[[Request], Coroutine[Any, Any, Bod
     return read
 
 
-async def _read_limited(request: Request) -> bytes:
+def raw_body(limit: int) -> Callable[[Request], Coroutine[Any, Any, bytes]]:
+    """Return a dependency that reads the request's body as it is.
+
+    Raises:
+        PayloadTooLargeError: from the dependency; over `limit` bytes.
+    """
+
+    async def read(request: Request) -> bytes:
+        return await _read_limited(request, limit)
+
+    return read
+
+
+async def _read_limited(request: Request, limit: int) -> bytes:
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
-        if len(data) > MAX_BODY_BYTES:
+        if len(data) > limit:
             raise PayloadTooLargeError
     return bytes(data)
 

@@ -2,6 +2,7 @@
 
 ApiError
 ├── BadRequestError           400
+│   └── BlobError             400
 ├── UnauthorizedError         401
 ├── ForbiddenError            403
 ├── NotFoundError             404
@@ -25,11 +26,21 @@ class ApiError(Exception):
         super().__init__(message)
         self.message = message
 
+    def body(self) -> dict[str, str]:
+        return {"message": self.message}
+
 
 class BadRequestError(ApiError):
     """The request breaks a rule of its schema, or one the schema cannot say."""
 
     status = 400
+
+
+class BlobError(BadRequestError):
+    """A blob cannot be stored: the one refusal that is documented with `error` beside `message`."""
+
+    def body(self) -> dict[str, str]:
+        return {"error": "Bad Request", "message": self.message}
 
 
 class UnauthorizedError(ApiError):

@@ -48,7 +48,7 @@ class Links:
     def user(self, account: Account) -> Json:
         return {
             "id": account.id,
-            "type": "user",
+            "type": account.type,
             "bio": account.bio,
             "username": account.username,
             "profileImageUrl": None,
@@ -62,7 +62,7 @@ class Links:
             "id": val.id,
             "createdAt": date_time(val.created_at),
             "privacy": val.privacy,
-            "author": {"type": "user", "id": val.owner.id, "username": val.owner.username},
+            "author": {"type": val.owner.type, "id": val.owner.id, "username": val.owner.username},
             "imageUrl": None,
             "description": val.description,
             "links": {"self": f"{self.base}/v2/vals/{val.id}", "html": self._html(val)},
@@ -113,11 +113,16 @@ class Links:
             links["next"] = self._here(offset=page.offset + page.limit, limit=page.limit)
         return {"data": items, "links": links}
 
-    def dated_page(self, items: list[Json], limit: int, next_cursor: int | None) -> Json:
-        """Return a page of a list that is walked by date; `next_cursor` in milliseconds since 1970."""
+    def dated_page(self, items: list[Json], limit: int, **next_page: int | None) -> Json:
+        """Return a page of a list that is walked by date.
+
+        `next_page` names the parameter that asks for what follows, in milliseconds since 1970; None at the
+        end.
+        """
         links = {"self": self._here(limit=limit)}
-        if next_cursor is not None:
-            links["next"] = self._here(cursor=date_time(next_cursor), limit=limit)
+        for name, moment in next_page.items():
+            if moment is not None:
+                links["next"] = self._here(**{name: date_time(moment)}, limit=limit)
         return {"data": items, "links": links}
 
     def _html(self, val: Val) -> str:

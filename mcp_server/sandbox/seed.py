@@ -4,13 +4,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
-from mcp_server.sandbox import branches, files, vals
+from mcp_server.sandbox import branches, files, telemetry, vals
 from mcp_server.sandbox.accounts import ADA, GRACE, Account
 from mcp_server.sandbox.parameters import Privacy
 from mcp_server.sandbox.store import Session, Store
 from mcp_server.sandbox.tree import EntryType
 
 _NAMESPACE = UUID("5a4db0c5-0000-4000-8000-000000000000")
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A run to begin with: of which file, what it was called, what it said, how it failed."""
+
+    path: str
+    name: str
+    lines: tuple[str, ...]
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +32,7 @@ class Example:
     privacy: Privacy
     description: str
     files: tuple[tuple[str, EntryType, str], ...]
+    runs: tuple[Noted, ...] = ()
 
 
 EXAMPLES = (
@@ -63,6 +74,10 @@ EXAMPLES = (
                 "}\n",
             ),
         ),
+        (
+            Noted("report.ts", "interval", ("Counting", "All quiet.")),
+            Noted("report.ts", "interval", ("Counting",), "TypeError: counts is not iterable"),
+        ),
     ),
     Example(
         GRACE,
@@ -93,6 +108,9 @@ def _plant(session: Session, example: Example) -> None:
     val = vals.create(session, example.owner, example.name, example.privacy, example.description)
     for path, kind, content in example.files:
         files.create(session, branches.find(session, val, None), path, kind, content)
+    for run in example.runs:
+        entry = files.find(session, branches.find(session, val, None), run.path)
+        telemetry.note(session, entry, run.name, run.lines, run.error)
 
 
 def _ids() -> Iterator[str]:

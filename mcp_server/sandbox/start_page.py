@@ -1,12 +1,18 @@
-"""GET /: what this is and which tokens open it, as HTML for a browser and as JSON for the rest."""
+"""GET /: what this is, which tokens open it, what is in it; HTML for a browser, JSON for the rest."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from html import escape
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
+from mcp_server.sandbox import email, vals
 from mcp_server.sandbox.accounts import ALL, TOKENS, Access
-from mcp_server.sandbox.links import LinksDep
+from mcp_server.sandbox.email import Sent
+from mcp_server.sandbox.links import LinksDep, date_time
+from mcp_server.sandbox.routes.state import StoreDep
+from mcp_server.sandbox.vals import Val
 
 router = APIRouter()
 
@@ -35,25 +41,49 @@ pre {{ background: #f4f4f4; overflow-x: auto; padding: .8rem }}
 {rows}
 </tbody>
 </table>
+<table>
+<thead><tr><th>Val</th><th>Privacy</th><th>Created</th></tr></thead>
+<tbody>
+{vals}
+</tbody>
+</table>
+<table>
+<thead><tr><th>Email from</th><th>To</th><th>Subject</th></tr></thead>
+<tbody>
+{emails}
+</tbody>
+</table>
 <pre>curl -H 'Authorization: Bearer vtwn_sandbox_ada' {base}/v1/me</pre>
 </body>
 </html>
 """
-_ROW = "<tr><td>{account}</td><td><code>{token}</code></td><td>{permissions}</td></tr>"
+SHOWN_VALS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    vals: list[Val]
+    emails: list[Sent]
 
 
 @router.get("/")
-async def start_page(request: Request, links: LinksDep) -> Response:
-    """Introduce the sandbox."""
+def start_page(request: Request, links: LinksDep, store: StoreDep) -> Response:
+    """Introduce the sandbox, and show what is in it."""
+    with store.reading() as session:
+        shown = _Shown(vals.latest(session, limit=SHOWN_VALS), email.latest(session))
     headers = {"Vary": "Accept"}
     if "text/html" in request.headers.get("accept", ""):
-        return HTMLResponse(_html(links.base), headers=headers)
+        return HTMLResponse(_html(links.base, shown), headers=headers)
     return JSONResponse(
         {
             "name": "Val Town sandbox",
             "description": DESCRIPTION,
             "url": links.base,
             "tokens": [_token(token, access) for token, access in TOKENS.items()],
+            "vals": [{"name": _name(val), "privacy": val.privacy} for val in shown.vals],
+            "emails": [
+                {"from": sent.sender, "to": sent.recipients, "subject": sent.subject} for sent in shown.emails
+            ],
         },
         headers=headers,
     )
@@ -68,13 +98,27 @@ def _token(token: str, access: Access) -> dict[str, object]:
     }
 
 
-def _html(base: str) -> str:
-    rows = [
-        _ROW.format(
-            account=escape(f"{access.account.username} ({access.account.tier})"),
-            token=escape(token),
-            permissions="everything" if access.permissions == ALL else ", ".join(sorted(access.permissions)),
+def _name(val: Val) -> str:
+    return f"{val.owner.username}/{val.name}"
+
+
+def _html(base: str, shown: _Shown) -> str:
+    tokens = [
+        (
+            f"{access.account.username} ({access.account.tier})",
+            token,
+            "everything" if access.permissions == ALL else ", ".join(sorted(access.permissions)),
         )
         for token, access in TOKENS.items()
     ]
-    return _PAGE.format(description=escape(DESCRIPTION), rows="\n".join(rows), base=escape(base))
+    return _PAGE.format(
+        description=escape(DESCRIPTION),
+        rows=_rows(tokens),
+        vals=_rows((_name(val), val.privacy, date_time(val.created_at)) for val in shown.vals),
+        emails=_rows((sent.sender, ", ".join(sent.recipients), sent.subject) for sent in shown.emails),
+        base=escape(base),
+    )
+
+
+def _rows(table: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table)

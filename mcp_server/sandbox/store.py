@@ -47,6 +47,45 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE UNIQUE INDEX IF NOT EXISTS entries_now ON entries (branch_id, path) WHERE until IS NULL;
 CREATE INDEX IF NOT EXISTS entries_then ON entries (branch_id, path, since);
 CREATE INDEX IF NOT EXISTS entries_by_file ON entries (file_id);
+CREATE TABLE IF NOT EXISTS environment_variables (
+    val_id      TEXT NOT NULL REFERENCES vals (id) ON DELETE CASCADE,
+    key         TEXT NOT NULL,
+    value       TEXT NOT NULL,
+    description TEXT,
+    created_at  INTEGER NOT NULL,
+    updated_at  INTEGER,
+    PRIMARY KEY (val_id, key)
+);
+CREATE TABLE IF NOT EXISTS blobs (
+    owner_id    TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    content     BLOB NOT NULL,
+    modified_at INTEGER NOT NULL,
+    PRIMARY KEY (owner_id, key)
+);
+CREATE TABLE IF NOT EXISTS emails (
+    id       TEXT PRIMARY KEY,
+    owner_id TEXT NOT NULL,
+    sent_at  INTEGER NOT NULL,
+    message  TEXT NOT NULL
+);
+-- `started_at` and `at` are unique, because telemetry is paged by moments alone.
+CREATE TABLE IF NOT EXISTS traces (
+    id         TEXT PRIMARY KEY,
+    branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
+    file_id    TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    started_at INTEGER NOT NULL UNIQUE,
+    ended_at   INTEGER,
+    error      TEXT
+);
+CREATE TABLE IF NOT EXISTS logs (
+    trace_id TEXT NOT NULL REFERENCES traces (id) ON DELETE CASCADE,
+    at       INTEGER NOT NULL UNIQUE,
+    severity TEXT NOT NULL,
+    text     TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS logs_of_trace ON logs (trace_id);
 """
 
 
@@ -103,6 +142,7 @@ class Store:
         self._clock = clock
         self._new_id = new_id
         self._vals = Database(data_dir / "vals.sqlite3", VALS_SCHEMA)
+        self.data_dir = data_dir
 
     def reading(self) -> AbstractContextManager[Session]:
         """Return a transaction over vals, branches and files that sees one moment of them."""

@@ -83,6 +83,14 @@ def lookup_by_id(session: Session, file_id: str) -> tuple[Entry, str] | None:
     return None if row is None else (_entry(row), row["val_id"])
 
 
+def lookup_on_branch(session: Session, branch_id: str, file_id: str) -> Entry | None:
+    """Return the current entry with this id on a branch."""
+    row = session.connection.execute(
+        "SELECT * FROM entries WHERE branch_id = ? AND file_id = ? AND until IS NULL", (branch_id, file_id)
+    ).fetchone()
+    return None if row is None else _entry(row)
+
+
 def count(session: Session, branch: Branch) -> tuple[int, int]:
     """Return how many files and how many directories the branch has now."""
     row = session.connection.execute(

@@ -1,5 +1,6 @@
 """Vals: who may see one, who may change it, and their lists (tag "vals" of Val Town's OpenAPI)."""
 
+import json
 import sqlite3
 from dataclasses import dataclass
 
@@ -81,15 +82,14 @@ def readable_by_name(session: Session, reader: Account, owner: Account, name: st
 
 
 def writable(session: Session, writer: Account, val_id: str) -> Val:
-    """Return a val the writer owns.
+    """Return a val of the writer, or of an organization it is in.
 
     Raises:
         NotFoundError: not theirs. For a val they may read, the message says "Not authorized": Val Town's
-            client
-            tells the two cases apart by it (`canWriteToVal` in val-town/vt).
+            client tells the two cases apart by it (`canWriteToVal` in val-town/vt).
     """
     val = readable(session, writer, val_id)
-    if val.owner != writer:
+    if not writer.acts_for(val.owner):
         raise NotFoundError("Not authorized to change this val")
     return val
 
@@ -106,19 +106,27 @@ def owned(session: Session, owner: Account, *, offset: int, limit: int) -> tuple
     return [_val(row) for row in rows], total
 
 
+def latest(session: Session, *, limit: int) -> list[Val]:
+    """Return the newest vals of everybody, private ones too."""
+    rows = session.connection.execute(
+        "SELECT * FROM vals ORDER BY created_at DESC LIMIT ?", (limit,)
+    ).fetchall()
+    return [_val(row) for row in rows]
+
+
 def listed(session: Session, reader: Account, wanted: Filter, *, limit: int) -> list[Val]:
     """Return up to `limit` vals, newest first: public ones of everybody, and all of the reader's own."""
     rows = session.connection.execute(
         """
         SELECT * FROM vals
-        WHERE (privacy = 'public' OR owner_id = :reader)
+        WHERE (privacy = 'public' OR owner_id IN (SELECT value FROM json_each(:readers)))
           AND (:privacy IS NULL OR privacy = :privacy)
           AND (:owner IS NULL OR owner_id = :owner)
           AND (:before IS NULL OR created_at < :before)
         ORDER BY created_at DESC LIMIT :limit
         """,
         {
-            "reader": reader.id,
+            "readers": json.dumps([reader.id, *(org.id for org in accounts.orgs_of(reader))]),
             "privacy": wanted.privacy,
             "owner": wanted.owner_id,
             "before": wanted.before,
@@ -134,9 +142,10 @@ def _first(session: Session, query: str, parameters: tuple[str, ...]) -> sqlite3
 
 
 def _shown_to(reader: Account, row: sqlite3.Row | None) -> Val:
-    if row is None or (row["privacy"] == "private" and row["owner_id"] != reader.id):
+    val = None if row is None else _val(row)
+    if val is None or (val.privacy == "private" and not reader.acts_for(val.owner)):
         raise NotFoundError("Val not found")
-    return _val(row)
+    return val
 
 
 def _val(row: sqlite3.Row) -> Val:

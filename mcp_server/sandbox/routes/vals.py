@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mcp_server.sandbox import accounts, vals
 from mcp_server.sandbox.access import ValReader, ValWriter
+from mcp_server.sandbox.accounts import Account
 from mcp_server.sandbox.bodies import Body, json_body
 from mcp_server.sandbox.errors import NotFoundError
 from mcp_server.sandbox.links import LinksDep, Page
@@ -41,7 +42,9 @@ def list_vals(
     with store.reading() as session:
         found = vals.listed(session, reader, wanted, limit=limit + 1)
     next_cursor = found[limit - 1].created_at if len(found) > limit else None
-    return JSONResponse(links.dated_page([links.val(val) for val in found[:limit]], limit, next_cursor))
+    return JSONResponse(
+        links.dated_page([links.val(val) for val in found[:limit]], limit, cursor=next_cursor)
+    )
 
 
 @router.post("/v2/vals")
@@ -49,12 +52,10 @@ def create_val(
     writer: ValWriter, body: Annotated[NewVal, Depends(json_body(NewVal))], store: StoreDep, links: LinksDep
 ) -> JSONResponse:
     """Create a val."""
-    if body.orgId:
-        # The two accounts belong to no organization.
-        raise NotFoundError("Org not found")
+    owner = _owner(writer, body.orgId)
     description = body.description if "description" in body.model_fields_set else None
     with store.writing() as session:
-        val = vals.create(session, writer, body.name, body.privacy, description)
+        val = vals.create(session, owner, body.name, body.privacy, description)
     return JSONResponse(links.val(val), 201)
 
 
@@ -93,3 +94,12 @@ def list_own_vals(
     with store.reading() as session:
         found, total = vals.owned(session, reader, offset=offset, limit=limit)
     return JSONResponse(links.numbered_page([links.val(val) for val in found], Page(offset, limit), total))
+
+
+def _owner(writer: Account, org_id: str) -> Account:
+    if not org_id:
+        return writer
+    org = accounts.by_id(org_id)
+    if org is None or org not in accounts.orgs_of(writer):
+        raise NotFoundError("Org not found")
+    return org
