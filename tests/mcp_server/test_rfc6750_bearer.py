@@ -81,8 +81,10 @@ async def test_more_than_one_credential_is_an_invalid_request(server: Server) ->
         assert 'error="invalid_request"' in response.headers["www-authenticate"]
 
 
-@requirement("C16", "H176", "H177")
-@pytest.mark.parametrize("credentials", ["a b", "a, Bearer b", "a\tb", "ä", "a=b"])
+@requirement("C16", "H169", "H176", "H177")
+@pytest.mark.parametrize(
+    "credentials", ["a b", "a, Bearer b", "a\tb", "ä", "a=b", '{"payload":"e30","signature":"eA"}']
+)
 async def test_a_malformed_header_is_an_invalid_request(server: Server, credentials: str) -> None:
     headers = [(b"Authorization", f"Bearer {credentials}".encode("latin-1"))]
     response = await server.http.post("/mcp", headers=headers)
