@@ -1,5 +1,6 @@
 """The composition root: what is built once, how it hangs together, what runs beside the requests."""
 
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -25,12 +26,15 @@ from mcp_server.endpoints.home import home_router
 from mcp_server.endpoints.mcp import McpEndpoint
 from mcp_server.endpoints.metadata import metadata_paths, metadata_router, resource_metadata_url
 from mcp_server.endpoints.rebinding import AddressGuard
+from mcp_server.prompts.catalog import build_prompts
 from mcp_server.protocol.dispatcher import Dispatcher
+from mcp_server.protocol.features import Features
+from mcp_server.protocol.input_states import InputStates
 from mcp_server.protocol.methods import Methods
+from mcp_server.resources.catalog import build_resources
 from mcp_server.services import Services
 from mcp_server.settings import McpSettings
 from mcp_server.tools.catalog import build_registry
-from mcp_server.tools.registry import ToolRegistry
 from shared.background import running
 from shared.clock import Clock
 from shared.credentials import CredentialStore
@@ -39,6 +43,7 @@ from shared.logs import get_logger
 from shared.oauth.errors import OAuthError, ServerError
 from shared.redis.client import StoreError
 from shared.revocation import RevocationList
+from shared.sealing import KEY_BYTES, Sealer
 from shared.valtown.fair_share import FairShares
 from shared.web.cors import CorsMiddleware, CorsRule
 from shared.web.faults import FaultMiddleware
@@ -78,7 +83,7 @@ def create_app(
     redis: Redis,
     http: httpx.AsyncClient | None = None,
     clock: Clock | None = None,
-    registry: ToolRegistry | None = None,
+    features: Features | None = None,
 ) -> FastAPI:
     """Return the resource server as an ASGI app; its lifespan runs the background tasks.
 
@@ -87,7 +92,7 @@ def create_app(
         redis: the store; the caller closes it.
         http: for calls to the issuer and to Val Town; the app makes and closes its own when None.
         clock: the source of time.
-        registry: the tools; all of `mcp_server.tools` when None.
+        features: tools, resources and prompts; all there are when None.
     """
     clock = clock or Clock()
     # Apart: slow calls to Val Town must not keep the keys from being read.
@@ -101,7 +106,7 @@ def create_app(
         addresses=AddressGuard(hosts=settings.allowed_hosts, origins=settings.allowed_origins),
         guard=Guard(oauth.verifier if oauth else None, legacy=settings.legacy_token_auth),
         refusals=Refusals(resource_metadata=resource_metadata_url(settings) if oauth else None),
-        dispatcher=_build_dispatcher(settings, registry or build_registry()),
+        dispatcher=_build_dispatcher(settings, features or build_features(), clock),
         issuer_metadata=IssuerMetadata(
             to_issuer, clock, issuer=settings.oauth_issuer_url, internal_url=settings.auth_server_internal_url
         ),
@@ -220,11 +225,21 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _build_dispatcher(settings: McpSettings, registry: ToolRegistry) -> Dispatcher:
+def build_features() -> Features:
+    """Return every tool, resource and prompt of this server."""
+    return Features(build_registry(), build_resources(), build_prompts())
+
+
+def _build_dispatcher(settings: McpSettings, features: Features, clock: Clock) -> Dispatcher:
     server = mcp_types.Implementation(
         name="val-town", title="Val Town", version=_version(), website_url=f"{settings.resource_origin}/"
     )
-    return Dispatcher(Methods(registry, server=server, instructions=INSTRUCTIONS))
+    # Without OAuth there may be no key; a call that asks must then come back to the same replica.
+    sealer = settings.sealer if settings.oauth_enabled else Sealer(secrets.token_bytes(KEY_BYTES))
+    methods = Methods(
+        features, server=server, instructions=INSTRUCTIONS, input_states=InputStates(sealer, clock)
+    )
+    return Dispatcher(methods)
 
 
 def _version() -> str:

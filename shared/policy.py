@@ -1,4 +1,4 @@
-"""The one table of rights: what each scope means, what it implies, which tools it opens.
+"""The one table of rights: what each scope means, what it implies, what it opens.
 
 Consent page, authorization server metadata, `tools/list`, the check before a call, the 403 challenge and the
 documentation are all made from it.
@@ -12,13 +12,18 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class ScopePolicy:
-    """One scope: title and plain words for the consent page, the scopes it implies, the tools it opens."""
+    """One scope: title and plain words for the consent page, the scopes it implies, and what it opens.
+
+    `resources` are URIs or URI templates, `prompts` names.
+    """
 
     name: str
     title: str
     words: str
     implies: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
     by_name_only: bool = False
     """True for what no umbrella scope includes: secrets, and what cannot be taken back."""
 
@@ -36,13 +41,16 @@ _FINE: Final = (
         "Create and delete vals",
         "Create vals and branches and delete them, with all the code in them.",
         implies=("vals:read", "files:write"),
-        tools=("create_val",),
+        tools=("create_val", "delete_val"),
+        prompts=("new_http_val",),
     ),
     ScopePolicy(
         "files:read",
         "Read code",
         "Read the files of your vals.",
         tools=("list_files", "read_file"),
+        resources=("valtown://vals/{owner}/{name}/files/{+path}",),
+        prompts=("review_val",),
     ),
     ScopePolicy(
         "files:write",
@@ -82,6 +90,7 @@ _FINE: Final = (
         "See your profile",
         "See your user name, profile and plan.",
         tools=("get_me",),
+        resources=("valtown://me",),
     ),
     ScopePolicy("orgs:read", "See your organizations", "List your organizations and their members."),
 )
@@ -121,3 +130,13 @@ SCOPE_OF_TOOL: Final[Mapping[str, str | None]] = MappingProxyType(
     }
 )
 """Tool name → the scope it needs; None: any valid token."""
+
+SCOPE_OF_RESOURCE: Final[Mapping[str, str | None]] = MappingProxyType(
+    {uri: scope.name for scope in _FINE for uri in scope.resources}
+)
+"""URI or URI template of a resource → the scope it needs."""
+
+SCOPE_OF_PROMPT: Final[Mapping[str, str | None]] = MappingProxyType(
+    {prompt: scope.name for scope in _FINE for prompt in scope.prompts}
+)
+"""Prompt name → the scope it needs."""

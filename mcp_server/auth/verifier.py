@@ -71,6 +71,17 @@ class TokenVerifier:
         self._check_revocation(principal)
         return principal
 
+    def recheck(self, principal: Principal) -> None:
+        """Check that a token that was good still is.
+
+        Raises:
+            InvalidToken: it expired or was revoked since.
+            RevocationUnknownError: whether it was revoked cannot be told.
+        """
+        if (principal.expires_at or 0) <= self._clock.now() - LEEWAY:
+            raise InvalidToken("The access token expired.")
+        self._check_revocation(principal)
+
     def _recall(self, digest: bytes) -> Principal | None:
         if not self._jwks.is_usable():
             return None

@@ -76,6 +76,15 @@ class Guard:
             raise NoCredentialsError(f"OAuth is not enabled here; send {LEGACY_HEADER}.")
         return Caller(await self._verifier.verify(_bearer_token(authorization)))
 
+    def recheck(self, caller: Caller) -> None:
+        """Check a caller again whose answer takes its time.
+
+        Raises:
+            InvalidToken, RevocationUnknownError: as `TokenVerifier.recheck`.
+        """
+        if self._verifier is not None and not caller.principal.legacy:
+            self._verifier.recheck(caller.principal)
+
 
 def _values(scope: Scope, name: bytes) -> list[str]:
     headers: Iterable[tuple[bytes, bytes]] = scope["headers"]

@@ -1,73 +1,26 @@
 """POST /mcp: the credential first, then the request, then the answer (MCP "Streamable HTTP")."""
 
-import hashlib
+import asyncio
 from typing import Final
 
 import mcp_types
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from mcp_server.auth.principal import Principal
 from mcp_server.endpoints.bearer import Caller
 from mcp_server.endpoints.errors import json_response, rpc_error
+from mcp_server.endpoints.reply import Reply
+from mcp_server.endpoints.request_host import RequestHost
 from mcp_server.protocol.dispatcher import Incoming
-from mcp_server.protocol.methods import ScopeRequiredError
+from mcp_server.protocol.reach import ScopeRequiredError
 from mcp_server.services import Services
 from shared.logs import get_logger
 from shared.oauth.errors import InsufficientScope
-from shared.valtown.client import ValTownClient
 from shared.web.limits import RequestRefusedError, read_body
 
 _log = get_logger("mcp:caller")
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
-
-
-class CallContext:
-    """What tools get in one request (`mcp_server.tools.context.ToolContext`)."""
-
-    __slots__ = ("_caller", "_client", "_services")
-
-    def __init__(self, caller: Caller, services: Services) -> None:
-        """Take the caller and what the process shares."""
-        self._caller = caller
-        self._services = services
-        self._client: ValTownClient | None = None
-
-    @property
-    def principal(self) -> Principal:
-        """The caller."""
-        return self._caller.principal
-
-    async def valtown(self) -> ValTownClient:
-        """Return Val Town as the caller sees it; the credential is looked up at the first use.
-
-        Raises:
-            Unauthorized: the grant has no credential any more.
-            StoreError: the store did not answer.
-        """
-        if self._client is None:
-            base_url = self._services.settings.val_town_api_url
-            token = await self._token()
-            share = self._services.val_town_shares.of(_user_of(self.principal, token))
-            self._client = ValTownClient(self._services.http, base_url, token, share=share)
-        return self._client
-
-    async def report_progress(
-        self, progress: float, total: float | None = None, message: str | None = None
-    ) -> None:
-        """Do nothing: a JSON answer has no room for notifications."""
-
-    async def log(self, level: str, data: object) -> None:
-        """Do nothing: a JSON answer has no room for notifications."""
-
-    async def _token(self) -> str:
-        if self._caller.val_town_token is not None:
-            return self._caller.val_town_token
-        tokens = self._services.val_town_tokens
-        if tokens is None:
-            raise RuntimeError("a grant without OAuth")
-        return await tokens.token_of(self._caller.principal)
 
 
 class McpEndpoint:
@@ -80,22 +33,38 @@ class McpEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        response = await self._answer(scope, receive)
-        await response(scope, receive, send)
+        reply = Reply(scope, receive, send)
+        try:
+            await reply.finish(await self._answer(scope, receive, reply))
+        except asyncio.CancelledError:
+            await self._end(reply)
+        finally:
+            reply.close()
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+    async def _end(self, reply: Reply) -> None:
+        """End a request whose work was cancelled: silently for a client that is gone."""
+        task = asyncio.current_task()
+        if task is None or not (reply.abandoned or reply.lapsed):
+            raise asyncio.CancelledError
+        task.uncancel()
+        if reply.abandoned or reply.lapsed is None:
+            _log.debug("client gone")
+            return
+        await reply.finish(self._services.refusals.answer(reply.lapsed, reply.request_id))
+
+    async def _answer(self, scope: Scope, receive: Receive, reply: Reply) -> Response:
         try:
             caller = await self._services.guard.authenticate(scope)
         except Exception as error:
             return self._services.refusals.answer(error)
-        response = await self._answer_caller(caller, scope, receive)
-        if caller.principal.legacy:
-            # RFC 9745 dates it; `true` is the form that the guide's clients were told of.
-            response.headers["Deprecation"] = "true"
+        # RFC 9745 dates it; `true` is the form that the guide's clients were told of.
+        headers = {"Deprecation": "true"} if caller.principal.legacy else {}
+        reply.prepare(lambda: self._services.guard.recheck(caller), headers)
+        response = await self._answer_caller(caller, scope, receive, reply)
+        response.headers.update(headers)
         return response
 
-    async def _answer_caller(self, caller: Caller, scope: Scope, receive: Receive) -> Response:
-        incoming: Incoming | None = None
+    async def _answer_caller(self, caller: Caller, scope: Scope, receive: Receive, reply: Reply) -> Response:
         try:
             refused = self._check_target(scope)
             if refused is not None:
@@ -103,21 +72,23 @@ class McpEndpoint:
             self._check_headers(scope)
             body = await read_body(scope, receive, limit=MAX_BODY_BYTES)
             incoming = self._services.dispatcher.read(scope["headers"], body)
-            return await self._run(incoming, caller)
+            reply.request_id = incoming.request_id
+            return await self._run(incoming, caller, reply)
         except Exception as error:
-            return self._services.refusals.answer(error, incoming.request_id if incoming else None)
+            return self._services.refusals.answer(error, reply.request_id)
 
-    async def _run(self, incoming: Incoming, caller: Caller) -> Response:
+    async def _run(self, incoming: Incoming, caller: Caller, reply: Reply) -> Response:
         principal = caller.principal
         _log.debug(
             "caller", client_id=principal.client_id, grant_id=principal.grant_id, legacy=principal.legacy
         )
         try:
             self._services.dispatcher.permit(incoming, principal.scopes)
-            answer = await self._services.dispatcher.run(incoming, CallContext(caller, self._services))
+            host = RequestHost(caller, self._services, reply)
+            answer = await self._services.dispatcher.run(incoming, host)
         except ScopeRequiredError as error:
             raise InsufficientScope(
-                f"The tool {error.tool} needs the scope {error.scope}.",
+                f"{error.name} needs the scope {error.scope}.",
                 needed=(*principal.granted, error.scope),
             ) from None
         return (
@@ -148,11 +119,6 @@ class McpEndpoint:
         types = _header(scope, b"content-type")
         if len(types) != 1 or types[0].partition(";")[0].strip().lower() != "application/json":
             raise RequestRefusedError(415, "Content-Type must be application/json.")
-
-
-def _user_of(principal: Principal, token: str) -> str:
-    # Callers with the legacy header have no name of their own.
-    return hashlib.sha256(token.encode()).hexdigest() if principal.legacy else principal.subject
 
 
 def _header(scope: Scope, name: bytes) -> list[str]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import mcp_types
 
-from mcp_server.protocol.headers import check_modern, read_headers, revision_of
+from mcp_server.protocol.calls import Host
+from mcp_server.protocol.headers import check_modern, check_parameters, read_headers, revision_of
 from mcp_server.protocol.jsonrpc import (
     Message,
     Notification,
@@ -19,7 +20,6 @@ from mcp_server.protocol.jsonrpc import (
 )
 from mcp_server.protocol.methods import Exchange, Methods
 from mcp_server.protocol.versions import Revision
-from mcp_server.tools.context import ToolContext
 from shared.logs import get_logger
 
 _log = get_logger("mcp:dispatch")
@@ -67,21 +67,25 @@ class Dispatcher:
         if isinstance(value, list):
             return _read_batch(value, revision)
         message = read_message(value)
-        return Incoming(revision or check_modern(message, headers), (message,))
+        if revision is None:
+            revision = check_modern(message, headers)
+            if isinstance(message, Request) and message.method == "tools/call":
+                check_parameters(message, headers, self._methods.parameter_headers(message))
+        return Incoming(revision, (message,))
 
     def permit(self, incoming: Incoming, scopes: frozenset[str]) -> None:
         """Check every call in a body before the first one runs.
 
         Raises:
-            ScopeRequiredError: for the first tool that these scopes do not open.
+            ScopeRequiredError: for the first tool, resource or prompt that these scopes do not open.
         """
         for message in incoming.messages:
             if isinstance(message, Request):
                 self._methods.check_scope(message, scopes)
 
-    async def run(self, incoming: Incoming, context: ToolContext) -> Answer:
+    async def run(self, incoming: Incoming, host: Host) -> Answer:
         """Return the answer to a body; what no tool foresees, such as a store's fault, passes through."""
-        exchange = Exchange(incoming.revision, context)
+        exchange = Exchange(incoming.revision, host)
         if incoming.is_batch:
             answers = [await self._answer(message, exchange) for message in incoming.messages]
             bodies = [answer.body for answer in answers if answer.body is not None]

@@ -23,17 +23,24 @@ NAME_PARAMETER: Final[Mapping[str, str]] = {
 }
 """Method → the parameter that Mcp-Name repeats."""
 
+PARAMETER_PREFIX: Final = b"mcp-param-"
+"""What the names of headers begin with that repeat a tool's arguments (`x-mcp-header` in its schema)."""
+
 _ROUTING: Final = {name.encode(): name for name in (PROTOCOL_VERSION, METHOD, NAME)}
 _SENTINEL: Final = re.compile(r"=\?base64\?(.*)\?=")
 
 
 @dataclass(frozen=True, slots=True)
 class RoutingHeaders:
-    """The headers by which a proxy may route a request; None where a header is absent."""
+    """The headers by which a proxy may route a request; None where a header is absent.
+
+    `parameters`: the values of Mcp-Param-*, by lower-case name without the prefix.
+    """
 
     protocol_version: str | None
     method: str | None
     name: str | None
+    parameters: Mapping[str, str]
 
 
 def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> RoutingHeaders:
@@ -43,14 +50,18 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> RoutingHeaders:
         ProtocolError: -32020 when one occurs twice: readers of the first and of the last would disagree.
     """
     found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for raw_name, value in raw:
         name = _ROUTING.get(raw_name)
+        group = found
         if name is None:
-            continue
-        if name in found:
-            raise _mismatch(f"The header {name} occurs more than once.")
-        found[name] = value.decode("latin-1")
-    return RoutingHeaders(found.get(PROTOCOL_VERSION), found.get(METHOD), found.get(NAME))
+            if not raw_name.startswith(PARAMETER_PREFIX):
+                continue
+            name, group = raw_name[len(PARAMETER_PREFIX) :].decode("latin-1"), parameters
+        if name in group:
+            raise _mismatch(f"The header {name[:64]} occurs more than once.")
+        group[name] = value.decode("latin-1")
+    return RoutingHeaders(found.get(PROTOCOL_VERSION), found.get(METHOD), found.get(NAME), parameters)
 
 
 def revision_of(headers: RoutingHeaders, value: object) -> Revision | None:
@@ -80,6 +91,40 @@ def check_modern(message: Message, headers: RoutingHeaders) -> Revision:
         error.request_id = message.id if isinstance(message, Request) else None
         raise
     raise ProtocolError(mcp_types.INVALID_REQUEST, "The body must be one request or notification.")
+
+
+def check_parameters(
+    request: Request, headers: RoutingHeaders, expected: Mapping[tuple[str, ...], str]
+) -> None:
+    """Hold the arguments that headers must repeat against those headers.
+
+    Args:
+        request: a `tools/call`.
+        headers: of the request.
+        expected: path in the arguments → the name in the header, as the tool's schema says.
+
+    Raises:
+        ProtocolError: -32020 when a header is missing, says something else, or repeats what is not there.
+    """
+    for path, name in expected.items():
+        value = _as_text(_at(request.params.get("arguments"), path))
+        header = headers.parameters.get(name.lower())
+        if (None if header is None else decode_value(header)) != value or (value is None) != (header is None):
+            error = _mismatch(f"The header Mcp-Param-{name} must repeat arguments.{'.'.join(path)}.")
+            error.request_id = request.id
+            raise error
+
+
+def _at(value: object, path: tuple[str, ...]) -> object:
+    for step in path:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _as_text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str | int) else None
 
 
 def decode_value(value: str) -> str | None:

@@ -141,3 +141,8 @@ def encode_error(
     if request_id is not None:
         response["id"] = request_id
     return to_json({**response, "error": error})
+
+
+def encode_notification(method: str, params: Mapping[str, object]) -> bytes:
+    """Return a notification to the client."""
+    return to_json({"jsonrpc": "2.0", "method": method, "params": params})

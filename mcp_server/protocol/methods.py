@@ -1,7 +1,7 @@
-"""One handler for each MCP method served (MCP specification, "Lifecycle", "Discovery", "Tools").
+"""One handler for each MCP method served (MCP specification, "Lifecycle", "Discovery" and "Server Features").
 
-A handler takes the validated `params` and the exchange, and returns the result object as JSON. Capabilities
-are advertised from the same table, so they cannot promise what has no handler.
+A handler takes the request, its params validated, and the exchange; it returns the result object as JSON.
+Capabilities are advertised from the same table, so they cannot promise what has no handler.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,64 +9,65 @@ from dataclasses import dataclass
 from typing import Final
 
 import mcp_types
-from mcp_types.methods import CLIENT_REQUESTS, serialize_server_result, validate_client_request
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
+from mcp_types.methods import CLIENT_REQUESTS, validate_client_request
+from pydantic import ValidationError
 
+from mcp_server.protocol.calls import Call, Host
+from mcp_server.protocol.completion import complete
+from mcp_server.protocol.encoding import Encoder
+from mcp_server.protocol.features import Features
+from mcp_server.protocol.input_states import NO_ANSWERS, InputStates
 from mcp_server.protocol.jsonrpc import ProtocolError, Request
+from mcp_server.protocol.lists import Lists
+from mcp_server.protocol.reach import Reach
+from mcp_server.protocol.readings import get_prompt, read_resource
 from mcp_server.protocol.versions import SUPPORTED, Revision, negotiate
-from mcp_server.tools.context import ToolContext
-from mcp_server.tools.registry import Tool, ToolRegistry
+from mcp_server.tools.context import InputRequiredError, MissingCapabilityError
 
 DISCOVER_TTL: Final = 3_600_000
 """Milliseconds a client may keep what `server/discover` said: it changes with a deployment only."""
 
-TOOLS_TTL: Final = 60_000
-"""Milliseconds a client may keep its list of tools: it changes when the person grants more."""
-
-_CAPABILITY: Final = {"tools/list": "tools"}
-_KEPT_LISTS: Final = 256
-_CALL_RESULT: Final = TypeAdapter(mcp_types.CallToolResult)
-
-
-class ScopeRequiredError(Exception):
-    """The caller's grant does not reach to a tool; raised before anything runs."""
-
-    def __init__(self, tool: str, scope: str) -> None:
-        """Take the tool's name and the scope that opens it."""
-        super().__init__(f"{tool} needs {scope}")
-        self.tool = tool
-        self.scope = scope
-
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What a handler may know beside the parameters: the revision spoken, and who calls."""
+    """What a handler may know beside the request: the revision spoken, and what the transport gives."""
 
     revision: Revision
-    context: ToolContext
+    host: Host
 
 
-Handler = Callable[[Mapping[str, object], Exchange], Awaitable[bytes]]
+Handler = Callable[[Request, Exchange], Awaitable[bytes]]
 
 
 class Methods:
-    """The methods of this server over one registry of tools."""
+    """The methods of this server over its tools, resources and prompts."""
 
     def __init__(
-        self, registry: ToolRegistry, *, server: mcp_types.Implementation, instructions: str
+        self,
+        features: Features,
+        *,
+        server: mcp_types.Implementation,
+        instructions: str,
+        input_states: InputStates,
     ) -> None:
-        """Take the tools, and what the server says about itself."""
-        self._registry = registry
+        """Take what is offered, what the server says of itself, and what seals the state of calls."""
+        self._features = features
         self._instructions = instructions
-        self._server = server.model_dump(mode="json", by_alias=True, exclude_none=True)
-        self._lists: dict[tuple[frozenset[str], Revision], bytes] = {}
+        self._input_states = input_states
+        self._encoder = Encoder(server)
+        self._lists = Lists(features, self._encoder)
+        self._reach = Reach(features)
+        self.check_scope = self._reach.check
         self._handlers: Mapping[str, Handler] = {
             "initialize": self._initialize,
-            "ping": self._ping,
+            "ping": self._nothing,
             "server/discover": self._discover,
-            "tools/list": self._tools_list,
-            "tools/call": self._tools_call,
+            "logging/setLevel": self._nothing,
+            "tools/list": self._list,
+            "tools/call": self._asking(self._call_tool),
+            **self._of_resources(),
+            **self._of_prompts(),
+            **({"completion/complete": self._complete} if features.resources or features.prompts else {}),
         }
 
     async def answer(self, request: Request, exchange: Exchange) -> bytes:
@@ -75,101 +76,123 @@ class Methods:
         Raises:
             ProtocolError: -32601 when the revision has no such method or this server does not serve it;
                 -32602 when the parameters do not fit.
-            ScopeRequiredError: as `check_scope`.
         """
         handler = self._handlers.get(request.method)
         if handler is None or (request.method, exchange.revision.name) not in CLIENT_REQUESTS:
             raise ProtocolError(mcp_types.METHOD_NOT_FOUND, f"There is no method {request.method[:64]}.")
         _check_params(request, exchange.revision)
-        return await handler(request.params, exchange)
+        return await handler(request, exchange)
 
-    def check_scope(self, request: Request, scopes: frozenset[str]) -> None:
-        """Refuse a call of a tool beyond these scopes; say nothing about any other request.
-
-        Raises:
-            ScopeRequiredError: the tool exists and needs a scope that is not among them.
-        """
-        if request.method != "tools/call":
-            return
+    def parameter_headers(self, request: Request) -> Mapping[tuple[str, ...], str]:
+        """Return which arguments of a call its headers must repeat: path in the arguments → header name."""
         name = request.params.get("name")
-        tool = self._registry.get(name) if isinstance(name, str) else None
-        if tool is not None:
-            _check_reach(tool, scopes)
+        tool = self._features.tools.get(name) if isinstance(name, str) else None
+        return tool.parameter_headers if tool is not None else {}
 
-    async def _initialize(self, params: Mapping[str, object], exchange: Exchange) -> bytes:
-        revision = negotiate(str(params["protocolVersion"]))
-        result: dict[str, object] = {
+    def _of_resources(self) -> Mapping[str, Handler]:
+        if not self._features.resources:
+            return {}
+        return {
+            "resources/list": self._list,
+            "resources/templates/list": self._list,
+            "resources/read": self._asking(self._read_resource),
+            "resources/subscribe": self._watch_nothing,
+            "resources/unsubscribe": self._watch_nothing,
+        }
+
+    def _of_prompts(self) -> Mapping[str, Handler]:
+        if not self._features.prompts:
+            return {}
+        return {"prompts/list": self._list, "prompts/get": self._asking(self._get_prompt)}
+
+    async def _initialize(self, request: Request, exchange: Exchange) -> bytes:
+        revision = negotiate(str(request.params["protocolVersion"]))
+        result = {
             "protocolVersion": revision.name,
             "capabilities": self._capabilities(),
-            "serverInfo": self._server,
+            "serverInfo": self._encoder.introduction,
             "instructions": self._instructions,
         }
-        return self._encode("initialize", revision, result)
+        return self._encoder.encode("initialize", revision, result)
 
-    async def _ping(self, params: Mapping[str, object], exchange: Exchange) -> bytes:
-        return b"{}"
-
-    async def _discover(self, params: Mapping[str, object], exchange: Exchange) -> bytes:
-        result: dict[str, object] = {
+    async def _discover(self, request: Request, exchange: Exchange) -> bytes:
+        result = {
             "supportedVersions": list(SUPPORTED),
             "capabilities": self._capabilities(),
             "instructions": self._instructions,
             "ttlMs": DISCOVER_TTL,
+            "_meta": {mcp_types.SERVER_INFO_META_KEY: self._encoder.introduction},
         }
-        return self._encode("server/discover", exchange.revision, result)
+        return self._encoder.encode("server/discover", exchange.revision, result)
 
-    async def _tools_list(self, params: Mapping[str, object], exchange: Exchange) -> bytes:
-        if params.get("cursor") is not None:
-            # All tools fit one page, so no cursor was ever given out.
-            raise ProtocolError(mcp_types.INVALID_PARAMS, "params.cursor is not one of this server's.")
-        key = (exchange.context.principal.scopes, exchange.revision)
-        kept = self._lists.get(key)
-        if kept is None:
-            if len(self._lists) >= _KEPT_LISTS:
-                self._lists.pop(next(iter(self._lists)))
-            kept = self._lists[key] = self._list_tools(*key)
-        return kept
+    async def _nothing(self, request: Request, exchange: Exchange) -> bytes:
+        return b"{}"
 
-    def _list_tools(self, scopes: frozenset[str], revision: Revision) -> bytes:
-        tools = [
-            tool.definition.model_dump(mode="json", by_alias=True, exclude_none=True)
-            for tool in self._registry.visible(scopes)
-        ]
-        return self._encode("tools/list", revision, {"tools": tools, "ttlMs": TOOLS_TTL})
+    async def _watch_nothing(self, request: Request, exchange: Exchange) -> bytes:
+        # Granted as 2025-11-25 has it, but `subscribe` is not advertised: no stream outlives a request here.
+        uri = str(request.params["uri"])
+        if self._features.resources.find(uri) is None:
+            raise ProtocolError(
+                mcp_types.INVALID_PARAMS, "There is no such resource.", data={"uri": uri[:4096]}
+            )
+        return b"{}"
 
-    async def _tools_call(self, params: Mapping[str, object], exchange: Exchange) -> bytes:
-        name = str(params["name"])
-        tool = self._registry.get(name)
+    async def _list(self, request: Request, exchange: Exchange) -> bytes:
+        scopes = exchange.host.principal.scopes
+        return self._lists.page(request.method, scopes, exchange.revision, request.params.get("cursor"))
+
+    async def _call_tool(self, request: Request, call: Call, revision: Revision) -> bytes:
+        name = str(request.params["name"])
+        tool = self._features.tools.get(name)
         if tool is None:
             raise ProtocolError(mcp_types.INVALID_PARAMS, f"There is no tool {name[:64]}.")
-        _check_reach(tool, exchange.context.principal.scopes)
-        arguments = params.get("arguments")
-        result = await tool.call(exchange.context, arguments if isinstance(arguments, dict) else {})
-        return self._encode_call(result, exchange.revision)
+        arguments = request.params.get("arguments")
+        result = await tool.call(call, arguments if isinstance(arguments, dict) else {})
+        return self._encoder.encode_call(result, revision)
+
+    async def _read_resource(self, request: Request, call: Call, revision: Revision) -> bytes:
+        result = await read_resource(self._features.resources, call, str(request.params["uri"]))
+        return self._encoder.encode(request.method, revision, result)
+
+    async def _get_prompt(self, request: Request, call: Call, revision: Revision) -> bytes:
+        arguments = request.params.get("arguments")
+        given = arguments if isinstance(arguments, dict) else {}
+        result = await get_prompt(self._features.prompts, call, str(request.params["name"]), given)
+        return self._encoder.encode(request.method, revision, result)
+
+    async def _complete(self, request: Request, exchange: Exchange) -> bytes:
+        call = Call(exchange.host, exchange.revision, request, NO_ANSWERS)
+        result = await complete(self._features, call, request.params)
+        return self._encoder.encode(request.method, exchange.revision, result)
+
+    def _asking(self, run: Callable[[Request, Call, Revision], Awaitable[bytes]]) -> Handler:
+        """Return a handler whose call may ask the client for input, over as many requests as it takes."""
+
+        async def handle(request: Request, exchange: Exchange) -> bytes:
+            principal, revision = exchange.host.principal, exchange.revision
+            answers = self._input_states.open(request, principal) if revision.modern else NO_ANSWERS
+            call = Call(exchange.host, revision, request, answers)
+            try:
+                return await run(request, call, revision)
+            except InputRequiredError as required:
+                state = self._input_states.seal(
+                    request, principal, answers=call.found, asked=call.digests(required.questions)
+                )
+                return self._encoder.encode_questions(required.questions, state)
+            except MissingCapabilityError as missing:
+                raise _cannot_ask(missing, revision) from None
+
+        return handle
 
     def _capabilities(self) -> dict[str, object]:
-        return {name: {} for method, name in _CAPABILITY.items() if method in self._handlers}
-
-    def _encode_call(self, result: mcp_types.CallToolResult, revision: Revision) -> bytes:
-        # Straight from the model: it was built here, and fits every revision but for what is set or left out
-        # below. Validating it again would cost more than anything else in a request.
-        if not revision.modern:
-            return _CALL_RESULT.dump_json(result, by_alias=True, exclude_none=True, exclude={"result_type"})
-        meta = {**(result.meta or {}), mcp_types.SERVER_INFO_META_KEY: self._server}
-        stamped = result.model_copy(update={"meta": meta})
-        return _CALL_RESULT.dump_json(stamped, by_alias=True, exclude_none=True)
-
-    def _encode(self, method: str, revision: Revision, result: dict[str, object]) -> bytes:
-        if revision.modern:
-            result = {
-                "resultType": "complete",
-                # Every list depends on what the caller was granted.
-                "cacheScope": "private",
-                **result,
-                "_meta": {**_members(result.get("_meta")), mcp_types.SERVER_INFO_META_KEY: self._server},
-            }
-        # Drops what this revision's schema does not have.
-        return to_json(serialize_server_result(method, revision.name, result))
+        capabilities: dict[str, object] = {"tools": {}, "logging": {}}
+        if self._features.resources:
+            capabilities["resources"] = {}
+        if self._features.prompts:
+            capabilities["prompts"] = {}
+        if "completion/complete" in self._handlers:
+            capabilities["completions"] = {}
+        return capabilities
 
 
 def _check_params(request: Request, revision: Revision) -> None:
@@ -182,10 +205,9 @@ def _check_params(request: Request, revision: Revision) -> None:
         raise ProtocolError(mcp_types.INVALID_PARAMS, message) from None
 
 
-def _check_reach(tool: Tool, scopes: frozenset[str]) -> None:
-    if tool.scope is not None and tool.scope not in scopes:
-        raise ScopeRequiredError(tool.name, tool.scope)
-
-
-def _members(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
+def _cannot_ask(missing: MissingCapabilityError, revision: Revision) -> ProtocolError:
+    message = f"This needs a client with the capability {missing.capability}."
+    if not revision.modern:
+        return ProtocolError(mcp_types.INVALID_REQUEST, f"{message} It is there from 2026-07-28 on.")
+    data: dict[str, object] = {"requiredCapabilities": {missing.capability: {}}}
+    return ProtocolError(mcp_types.MISSING_REQUIRED_CLIENT_CAPABILITY, message, data=data)

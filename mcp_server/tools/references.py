@@ -1,6 +1,7 @@
 """How tools name things: a val by id, `owner/name` or address; a branch by name or id; a file by its path."""
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -89,6 +90,31 @@ DirectoryPath = Annotated[
     Field(description="Directory, from the val's root; empty for the root.", max_length=1024),
     AfterValidator(_checked_directory),
 ]
+
+
+def parse_val(text: str) -> str:
+    """Return a val's id or `owner/name`, for `find_val`.
+
+    Raises:
+        ToolError: it names no val.
+    """
+    return _parsed(_checked_val, text, "The val")
+
+
+def parse_path(text: str) -> str:
+    """Return a path from a val's root.
+
+    Raises:
+        ToolError: it leaves the val, or is no path.
+    """
+    return _parsed(_checked_path, text, "The path")
+
+
+def _parsed(check: Callable[[str], str], text: str, what: str) -> str:
+    try:
+        return check(text)
+    except ValueError as error:
+        raise ToolError(f"{what} {error}.") from None
 
 
 async def find_val(client: ValTownClient, reference: str) -> Val:

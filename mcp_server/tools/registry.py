@@ -5,14 +5,15 @@ does not check scopes: the layer above does, before any byte of an answer is sen
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, get_type_hints
 
-from mcp_types import CallToolResult, TextContent, ToolAnnotations
+from mcp_types import CallToolResult, Icon, TextContent, ToolAnnotations
 from mcp_types import Tool as ToolDefinition
 from pydantic import BaseModel
 
+from mcp_server.tools import icons
 from mcp_server.tools.arguments import Arguments
 from mcp_server.tools.context import ToolContext
 from mcp_server.tools.failures import Circumstances, ToolError, describe
@@ -22,6 +23,7 @@ from shared.valtown.errors import ValTownError
 ToolFunction = Callable[..., Awaitable[BaseModel]]
 
 _LONGEST_NAME: Final = 64
+_HEADER_KEY: Final = "x-mcp-header"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,17 @@ class Tool:
         self._function = function
         self._annotations = annotations
         self._arguments = Arguments(self.name, function)
+        self.parameter_headers = dict(_headers_in(self._arguments.schema))
+        """Path in the arguments → name of the header Mcp-Param-* that clients repeat the value in."""
+        returned = get_type_hints(function)["return"]
         self.definition = ToolDefinition(
             name=self.name,
             title=title,
             description=_description(function),
             input_schema=self._arguments.schema,
-            output_schema=schema_of(get_type_hints(function)["return"], "serialization"),
+            # A function that returns the wire's own result has nothing more exact to promise.
+            output_schema=None if returned is CallToolResult else schema_of(returned, "serialization"),
+            icons=_icon_for(annotations),
             annotations=ToolAnnotations(
                 # Clients of 2025-03-26 know a title only here.
                 title=title,
@@ -65,8 +72,9 @@ class Tool:
     async def call(self, context: ToolContext, arguments: Mapping[str, object]) -> CallToolResult:
         """Return the result: structured content and the same JSON as text, or `is_error` with advice.
 
-        Invalid arguments and every refusal of Val Town are results. What else goes wrong (a fault of ours or
-        of the store) is raised as it is.
+        A function that returns a CallToolResult has said it all: it passes unchanged. Invalid arguments and
+        every refusal of Val Town are results. What else goes wrong (a fault of ours or of the store) is
+        raised as it is.
         """
         try:
             result = await self._function(context, **self._arguments.parse(arguments))
@@ -74,6 +82,8 @@ class Tool:
             legacy = context.principal.legacy
             circumstances = Circumstances(self.scope, self._annotations.read_only, legacy)
             return _result(describe(failure, circumstances), is_error=True)
+        if isinstance(result, CallToolResult):
+            return result
         structured = result.model_dump(mode="json", by_alias=True, exclude_none=True)
         return _result(result.model_dump_json(by_alias=True, exclude_none=True), structured=structured)
 
@@ -118,6 +128,21 @@ class ToolRegistry:
     def visible(self, scopes: frozenset[str]) -> tuple[Tool, ...]:
         """Return the tools that these fine scopes open, in the order they were added."""
         return tuple(known for known in self._tools.values() if known.scope is None or known.scope in scopes)
+
+
+def _headers_in(
+    schema: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, member in schema.get("properties", {}).items():
+        if _HEADER_KEY in member:
+            yield (*path, name), member[_HEADER_KEY]
+        yield from _headers_in(member, (*path, name))
+
+
+def _icon_for(annotations: Annotations) -> list[Icon]:
+    if annotations.read_only:
+        return icons.LOOK
+    return icons.REMOVE if annotations.destructive else icons.CHANGE
 
 
 def _description(function: ToolFunction) -> str:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from mcp_server.tools.context import ToolContext
 from mcp_server.tools.registry import Annotations, tool
+from shared.valtown.models import User
 
 
 class Profile(BaseModel):
@@ -32,7 +33,11 @@ async def get_me(context: ToolContext) -> Profile:
     Use it to learn whose account this is, or whether the plan allows private vals (free does not). For what
     this connection may do, use whoami.
     """
-    user = await (await context.valtown()).me()
+    return profile_of(await (await context.valtown()).me())
+
+
+def profile_of(user: User) -> Profile:
+    """Return what is shown of the account."""
     return Profile(
         id=user.id,
         username=user.username,

@@ -42,6 +42,13 @@ class CreatedVal(BaseModel):
     files: list[FileSummary] = Field(description="The initial files, as created.")
 
 
+class DeletedVal(BaseModel):
+    """What was deleted."""
+
+    deleted: bool = Field(description="False: the person declined, and everything is as it was.")
+    val: ValSummary
+
+
 class InitialFile(BaseModel):
     """A file to put into a new val."""
 
@@ -162,6 +169,39 @@ async def create_val(
     return CreatedVal(val=ValSummary.of(val), files=created)
 
 
+@tool(
+    scope="vals:write",
+    title="Delete a val",
+    annotations=Annotations(read_only=False, destructive=True, idempotent=True),
+)
+async def delete_val(
+    context: ToolContext,
+    val: ValReference,
+    confirm: Annotated[
+        bool, Field(description="True only when the person has agreed to this very deletion.")
+    ] = False,
+) -> DeletedVal:
+    """Delete a val with all its branches, files and history. This cannot be undone.
+
+    The person is asked through the client where that is possible; elsewhere ask yourself and then pass
+    `confirm: true`.
+    """
+    client = await context.valtown()
+    found = await find_val(client, val)
+    named = f"{found.author.username}/{found.name}" if found.author.username else found.name
+    if not context.can_ask():
+        if not confirm:
+            hint = "Ask the person whether to go on; if so, call again with `confirm: true`."
+            raise ToolError(f"Deleting the {found.privacy} val {named} cannot be undone.", hint=hint)
+    elif not await context.confirm(
+        f"Delete the {found.privacy} val {named} with all its branches, files and history? "
+        "This cannot be undone."
+    ):
+        return DeletedVal(deleted=False, val=ValSummary.of(found))
+    await client.delete_val(found.id)
+    return DeletedVal(deleted=True, val=ValSummary.of(found))
+
+
 def _refuse_twins(files: list[InitialFile]) -> None:
     paths = [file.path for file in files]
     if len(set(paths)) != len(paths):
@@ -187,4 +227,4 @@ def _half_made(val: Val, missing: list[InitialFile], error: ValTownError) -> Too
     )
 
 
-TOOLS: Final = (list_my_vals, get_val, create_val)
+TOOLS: Final = (list_my_vals, get_val, create_val, delete_val)

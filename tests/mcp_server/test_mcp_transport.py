@@ -11,6 +11,15 @@ from tests.support.resource_server import OpenServer, Server
 pytestmark = pytest.mark.anyio
 
 
+CAPABILITIES: dict[str, dict[str, bool]] = {
+    "tools": {},
+    "resources": {},
+    "prompts": {},
+    "completions": {},
+    "logging": {},
+}
+
+
 def _error(response: Any) -> int:
     code = response.json()["error"]["code"]
     assert isinstance(code, int)
@@ -51,7 +60,7 @@ async def test_initialize_settles_on_the_requested_revision(server: Server, vers
     assert response.status_code == 200
     result = response.json()["result"]
     assert result["protocolVersion"] == version
-    assert result["capabilities"] == {"tools": {}}
+    assert result["capabilities"] == CAPABILITIES
     assert result["serverInfo"]["name"] == "val-town"
     assert result["instructions"]
 
@@ -83,7 +92,7 @@ async def test_discover_says_what_is_served(server: Server) -> None:
     result = response.json()["result"]
     assert result["resultType"] == "complete"
     assert result["supportedVersions"] == ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"]
-    assert result["capabilities"] == {"tools": {}}
+    assert result["capabilities"] == CAPABILITIES
     assert result["cacheScope"] == "private"
     assert result["ttlMs"] >= 0
     assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "val-town"
@@ -104,14 +113,17 @@ async def test_session_headers_are_ignored_and_never_minted(server: Server) -> N
 
 
 @requirement("C14", "I185")
-@pytest.mark.parametrize("method", ["initialize", "ping", "logging/setLevel", "resources/list", "nonsense"])
+@pytest.mark.parametrize(
+    "method",
+    ["initialize", "ping", "logging/setLevel", "resources/subscribe", "subscriptions/listen", "nonsense"],
+)
 async def test_methods_that_are_not_there_are_404_in_the_modern_leg(server: Server, method: str) -> None:
     response = await server.client().modern(method)
     assert (response.status_code, _error(response)) == (404, -32601)
     assert response.json()["id"] == 1
 
 
-@pytest.mark.parametrize("method", ["server/discover", "resources/list", "nonsense"])
+@pytest.mark.parametrize("method", ["server/discover", "subscriptions/listen", "nonsense"])
 async def test_methods_that_are_not_there_are_answers_in_the_handshake_leg(
     server: Server, method: str
 ) -> None:

@@ -1,13 +1,15 @@
 """A driver that calls tools as the protocol layer does, with a Val Town to talk to."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import httpx
 from mcp_types import CallToolResult, TextContent
 
 from mcp_server.auth.principal import Principal
 from mcp_server.tools.catalog import build_registry
+from mcp_server.tools.context import Question
 from shared.valtown.client import ValTownClient
 
 BASE_URL = "http://sandbox.test"
@@ -53,6 +55,17 @@ class Caller:
 
     async def log(self, level: str, data: object) -> None:
         return None
+
+    def can_ask(self, capability: str = "elicitation") -> bool:
+        return False
+
+    async def ask(
+        self, questions: Mapping[str, Question], *, bound: bool = True
+    ) -> Mapping[str, Mapping[str, Any]]:
+        raise AssertionError("this client cannot be asked")
+
+    async def confirm(self, message: str) -> bool:
+        raise AssertionError("this client cannot be asked")
 
     async def result(self, tool: str, **arguments: object) -> CallToolResult:
         found = build_registry().get(tool)

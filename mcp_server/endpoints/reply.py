@@ -1,0 +1,150 @@
+"""One answer on its way: JSON, or an event stream from the first notification on (MCP "Streamable HTTP").
+
+The choice is put off until a notification must go out, so that whatever is refused before still has its own
+HTTP status. While a call waits for Val Town, somebody looks whether the client is still there; while a stream
+is open, also whether the credential still stands.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from mcp_server.protocol.jsonrpc import RequestId
+
+CHECK_SECONDS: Final = 1.0
+"""How often the credential behind an open stream is looked at."""
+
+KEEP_ALIVE_SECONDS: Final = 15.0
+"""Longest silence of an open stream: proxies cut what is silent for half a minute."""
+
+SEND_SECONDS: Final = 30.0
+"""Longest time a client may leave an event unread."""
+
+
+class Reply:
+    """The answer to one request; belongs to the task that works on the request."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        check_seconds: float = CHECK_SECONDS,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+    ) -> None:
+        """Take the connection and how often to look after an open stream."""
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._check_seconds = check_seconds
+        self._keep_alive_seconds = keep_alive_seconds
+        self._headers: Mapping[str, str] = {}
+        self._check: Callable[[], None] = _nothing
+        self._task = asyncio.current_task()
+        self._companions: list[asyncio.Task[None]] = []
+        self._streaming = False
+        self.request_id: RequestId | None = None
+        """The id of the request that is answered, as soon as it is known."""
+        self.abandoned = False
+        """Whether the client is gone: the work on the request was cancelled for it."""
+        self.lapsed: Exception | None = None
+        """Why the credential no longer stands: the work on the request was cancelled for it."""
+
+    def prepare(self, check: Callable[[], None], headers: Mapping[str, str]) -> None:
+        """Take what raises as soon as the credential does not stand any more, and headers for a stream."""
+        self._check = check
+        self._headers = headers
+
+    def watch(self) -> None:
+        """Cancel the work as soon as the client is gone; from the first call on."""
+        if not self._companions:
+            self._companions.append(asyncio.create_task(self._await_disconnect()))
+
+    async def notify(self, message: bytes) -> None:
+        """Send a notification; nothing when the client takes no event stream."""
+        if not self._streaming:
+            if not _takes_events(self._scope):
+                return
+            await self._begin()
+        await self._write(b"event: message\ndata: " + message + b"\n\n")
+
+    async def finish(self, response: Response) -> None:
+        """Send the answer itself, and nothing after it."""
+        self.close()
+        if not self._streaming:
+            await response(self._scope, self._receive, self._send)
+            return
+        body = bytes(response.body)
+        event = b"event: message\ndata: " + body + b"\n\n" if body else b""
+        await self._write(event, more=False)
+
+    def close(self) -> None:
+        """Stop looking after the answer."""
+        for companion in self._companions:
+            companion.cancel()
+
+    async def _begin(self) -> None:
+        self._streaming = True
+        response = Response(
+            headers={
+                "Content-Type": "text/event-stream",
+                "Cache-Control": "no-store",
+                # nginx would collect the whole stream before it passes anything on.
+                "X-Accel-Buffering": "no",
+                **self._headers,
+            }
+        )
+        headers = [pair for pair in response.raw_headers if pair[0] != b"content-length"]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        self.watch()
+        self._companions.append(asyncio.create_task(self._look_after()))
+
+    async def _write(self, data: bytes, *, more: bool = True) -> None:
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        except TimeoutError:
+            self._abandon()
+            raise asyncio.CancelledError from None
+
+    async def _await_disconnect(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._abandon()
+
+    async def _look_after(self) -> None:
+        silent = 0.0
+        while True:
+            await asyncio.sleep(self._check_seconds)
+            try:
+                self._check()
+            except Exception as error:
+                self.lapsed = error
+                self._cancel()
+                return
+            silent += self._check_seconds
+            if silent >= self._keep_alive_seconds:
+                silent = 0.0
+                await self._write(b": keep-alive\n\n")
+
+    def _abandon(self) -> None:
+        self.abandoned = True
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
+def _takes_events(scope: Scope) -> bool:
+    return any(
+        name == b"accept" and b"text/event-stream" in value.lower() for name, value in scope["headers"]
+    )
+
+
+def _nothing() -> None:
+    pass
