@@ -1,4 +1,4 @@
-"""`python -m auth_server`: serve the authorization server."""
+"""`python -m auth_server`: serve the authorization server, or run a command of its operator."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 from redis.asyncio import Redis
 
 from auth_server.app import create_app
+from auth_server.commands import encryption
 from auth_server.settings import AuthSettings
 from shared import logs
 from shared.key_check import KeyCheck
@@ -15,14 +16,18 @@ from shared.settings import SettingsError, unknown_in_environment
 from shared.web.serve import cannot_start, listen, serve
 
 command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+command.add_typer(encryption.command, name="encryption")
 
 
 @command.callback(invoke_without_command=True)
 def main(
+    context: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on; AUTH_HOST otherwise.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; AUTH_PORT otherwise.")] = None,
 ) -> None:
     """Serve the authorization server. Settings come from the environment, .env and SECRETS_DIR."""
+    if context.invoked_subcommand is not None:
+        return
     try:
         settings = AuthSettings.load()
     except SettingsError as error:

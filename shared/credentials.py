@@ -32,6 +32,15 @@ def credential_key(grant_id: str) -> str:
     return f"vt:{{{grant_id}}}:credential"
 
 
+ALL_CREDENTIAL_KEYS = credential_key("*")
+"""The pattern of every grant's credential key."""
+
+
+def grant_id_of(key: str) -> str:
+    """Return the grant id in a credential's key."""
+    return key.removeprefix("vt:{").partition("}")[0]
+
+
 def seal_credential(sealer: Sealer, owner: CredentialOwner, token: str | None) -> str:
     """Return a Val Town token sealed for one grant; None: the grant uses the server's own token."""
     content = {"kind": "owner"} if token is None else {"kind": "api_token", "token": token}

@@ -14,6 +14,7 @@ from shared.credentials import (
 )
 from shared.key_check import KeyCheck, StoreEmptiedError, WrongEncryptionKeyError
 from shared.redis.client import connect
+from shared.redis.scripts import load_script
 from shared.resealing import Resealer, SealedValue
 from shared.sealing import Sealer, UnknownKeyError, UnsealError, key_id, sealing_key_id
 from tests.auth_server.faulty_wire import wire_to
@@ -126,6 +127,16 @@ async def test_an_emptied_store_is_begun_anew_by_nobody_who_only_looks(redis: Re
     assert await redis.dbsize() == 0
     await KeyCheck(redis, Sealer(NEW)).claim()
     await KeyCheck(redis, Sealer(NEW)).verify()
+
+
+@pytest.mark.anyio
+async def test_a_store_that_is_emptied_between_looking_and_entering_stays_empty(redis: Redis) -> None:
+    enter = load_script(redis, "shared.redis.lua", "enter_encryption_key")
+    own = key_id(NEW)
+    assert await enter(keys=[KEY_CHECK], args=["0", own, "sealed", own]) == 0
+    assert await redis.dbsize() == 0
+    assert await enter(keys=[KEY_CHECK], args=["1", own, "sealed", own]) == 1
+    assert await redis.hgetall(KEY_CHECK) == {own: "sealed"}
 
 
 @pytest.mark.anyio

@@ -1,0 +1,62 @@
+"""`python -m auth_server encryption`: which key seals what, and sealing it again after a change of key."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from redis.asyncio import Redis
+
+from auth_server.commands.session import with_store
+from auth_server.settings import AuthSettings
+from auth_server.store.redis.sealed_values import KeyUse, Resealing, SealedValues
+
+command = typer.Typer(help="The encryption keys: what is sealed with which, and sealing it again.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@command.command()
+def status(as_json: AsJson = False) -> None:
+    """Show each key's id, whether it seals or only opens here, and what is sealed with it."""
+
+    async def look(settings: AuthSettings, redis: Redis) -> Sequence[KeyUse]:
+        return await SealedValues(redis, settings.sealer).status()
+
+    uses = with_store(look)
+    if as_json:
+        typer.echo(json.dumps([asdict(use) for use in uses], indent=2))
+        return
+    typer.echo(f"{'key id':10}{'here':10}{'in use':8}{'credentials':>12}{'signing keys':>14}{'sessions':>10}")
+    for use in uses:
+        here = "seals" if use.seals else "opens" if use.opens else "missing"
+        in_use = "yes" if use.in_use else "no"
+        counts = f"{use.credentials:>12}{use.signing_keys:>14}{use.sessions:>10}"
+        typer.echo(f"{use.key_id:10}{here:10}{in_use:8}{counts}")
+
+
+@command.command()
+def reseal(as_json: AsJson = False) -> None:
+    """Seal credentials and signing keys with the key that seals. Safe to repeat, also under load."""
+
+    async def seal_again(settings: AuthSettings, redis: Redis) -> tuple[Resealing, int]:
+        return await SealedValues(redis, settings.sealer).reseal(), settings.oauth_refresh_token_ttl
+
+    done, refresh_token_ttl = with_store(seal_again)
+    if as_json:
+        typer.echo(json.dumps({**asdict(done), "unopened": done.unopened.total()}, indent=2))
+        return
+    typer.echo(f"Sealed again: {done.resealed}")
+    if done.unopened:
+        typer.echo(f"Left, because they do not open: {done.unopened.total()}")
+    if done.waiting:
+        typer.echo(
+            f"Still in use: {', '.join(done.waiting)}. Sessions are over within an hour; repeat this then."
+        )
+    if done.struck:
+        typer.echo(f"No longer in use: {', '.join(done.struck)}")
+        typer.echo(
+            "Keep it in OAUTH_DECRYPTION_KEYS until the refresh tokens from before the change are over: "
+            f"{refresh_token_ttl} seconds after the last replica changed."
+        )

@@ -1,0 +1,53 @@
+"""What every command needs: checked settings, the store, and one sentence when something is wrong."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import NoReturn, TypeVar
+
+import typer
+from redis.asyncio import Redis
+
+from auth_server.settings import AuthSettings
+from shared import logs
+from shared.key_check import StoreEmptiedError, WrongEncryptionKeyError
+from shared.redis.client import StoreError, connect
+from shared.settings import SettingsError
+from shared.web.serve import cannot_start
+
+_Result = TypeVar("_Result")
+
+
+def with_store(run: Callable[[AuthSettings, Redis], Awaitable[_Result]]) -> _Result:
+    """Return what a function makes of the settings and the store.
+
+    Raises:
+        SystemExit: with status 2 and a sentence for each wrong setting, or when this is not the store's key;
+            with status 1 and a sentence when the store does not answer or was emptied.
+    """
+    try:
+        settings = AuthSettings.load()
+        # Where OAuth is off there is no store of it either.
+        settings.sealer  # noqa: B018
+    except SettingsError as error:
+        cannot_start("auth_server", error.problems)
+    # Standard output is for the answer.
+    logs.configure("auth_server", settings.debug, stream=sys.stderr)
+
+    async def connected() -> _Result:
+        async with connect(settings.redis_url.get_secret_value()) as redis:
+            return await run(settings, redis)
+
+    try:
+        return asyncio.run(connected())
+    except WrongEncryptionKeyError as error:
+        _end(str(error), status=2)
+    except StoreEmptiedError:
+        _end("This store is empty: no service has begun to use it, or it has lost its data.", status=1)
+    except (StoreError, OSError) as error:
+        _end(f"The store does not answer: {error}.", status=1)
+
+
+def _end(sentence: str, *, status: int) -> NoReturn:
+    typer.echo(sentence, err=True)
+    raise SystemExit(status)
