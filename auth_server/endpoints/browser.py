@@ -9,12 +9,15 @@ from fastapi import Request
 from starlette.responses import Response
 
 from auth_server.domain import generate
+from auth_server.domain.approval import open_session_credential
 from auth_server.endpoints.pages import PageProblemError
 from auth_server.models import PendingAuthorization, UserSession
 from auth_server.services import Services
 from auth_server.store.base import PENDING_SECONDS, SESSION_SECONDS
-from shared.sealing import base64url
+from shared.logs import get_logger
+from shared.sealing import UnsealError, base64url
 
+_log = get_logger("oauth:session")
 _MAX_COOKIE = 200
 
 
@@ -34,10 +37,20 @@ def keep_browser_cookie(response: Response, services: Services, secret: str) -> 
 
 
 async def session_of(request: Request, services: Services) -> UserSession | None:
-    """Return the session of the person signed in with this browser, if that person is still admitted."""
+    """Return the session of the person signed in with this browser, if that person is still admitted.
+
+    One whose credential does not open is none: signing in again mends it.
+    """
     session_id = _cookie(request, services, "session")
     session = None if session_id is None else await services.sessions.find(session_id)
-    return session if session is not None and services.admission.admits_session(session) else None
+    if session is None or not services.admission.admits_session(session):
+        return None
+    try:
+        open_session_credential(services.sealer, session)
+    except UnsealError as error:
+        _log.error("session does not open", subject=session.subject, reason=str(error))
+        return None
+    return session
 
 
 def keep_session_cookie(response: Response, services: Services, session_id: str) -> None:

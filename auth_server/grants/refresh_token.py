@@ -96,7 +96,8 @@ def _seal(presented: RefreshToken, body: str) -> str:
 def _unseal(presented: RefreshToken, sealed: str) -> str:
     try:
         return _sealer(presented).unseal(sealed, purpose=_PURPOSE, owner=(presented.grant_id,)).decode()
-    except UnsealError:
+    except UnsealError as error:
+        _log.error("refresh answer does not open", grant_id=presented.grant_id, reason=str(error))
         raise InvalidGrant(_REFUSED) from None
 
 
