@@ -58,7 +58,7 @@ def build_grants(
 ) -> tuple[TokenGrant, ...]:
     """Return every grant type of the token endpoint. Metadata and registration read their names here."""
     return (
-        AuthorizationCodeGrant(grants, clients, issuer, resources),
+        AuthorizationCodeGrant(grants, clients, issuer, resources, admission),
         RefreshTokenGrant(grants, clients, issuer, resources, admission),
     )
 

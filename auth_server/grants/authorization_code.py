@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from auth_server.domain import generate, pkce
+from auth_server.domain.admission import Admission
 from auth_server.domain.approval import code_grant_id
 from auth_server.domain.resource import Resources
 from auth_server.domain.token_issuer import TokenIssuer
@@ -25,6 +26,7 @@ class AuthorizationCodeGrant:
     clients: ClientStore
     issuer: TokenIssuer
     resources: Resources
+    admission: Admission
     grant_type: str = "authorization_code"
 
     async def exchange(self, form: Mapping[str, str], client: Client) -> str:
@@ -42,7 +44,7 @@ class AuthorizationCodeGrant:
         challenge = pkce.challenge_of(pkce.check_verifier(form.get("code_verifier")))
         grant_id = code_grant_id(code)
         grant = None if grant_id is None else await self.grants.find(grant_id)
-        if grant_id is None or grant is None:
+        if grant_id is None or grant is None or not self.admission.admits(grant.username):
             raise InvalidGrant(_REFUSED)
         self.resources.check_same(form.get("resource"), grant.resource)
         refresh = self.issuer.refresh_token(grant_id, 1) if "refresh_token" in client.grant_types else None
