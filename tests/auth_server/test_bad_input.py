@@ -9,6 +9,7 @@ import pytest
 from dev.flow import OAuthClient, Pkce
 from tests.auth_server.answers import refused, told_to_the_person
 from tests.auth_server.deployment import REDIRECT_URI, AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +37,7 @@ def refused_at(path: str, response: httpx.Response, status: int) -> None:
         refused(response, status, error)
 
 
+@requirement("C68")
 @pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize(
     "body",
@@ -61,6 +63,7 @@ async def test_an_empty_body_is_refused(client: OAuthClient, path: str) -> None:
         refused_at(path, response, 400)
 
 
+@requirement("C64")
 @pytest.mark.parametrize(
     "body",
     [
@@ -103,6 +106,7 @@ async def test_json_is_for_token_and_registration_only(client: OAuthClient, path
     refused_at(path, await client.http.post(path, json={"token": "x", "client_id": "x"}), 415)
 
 
+@requirement("C65", "C66", "C67")
 @pytest.mark.parametrize("path", [*FORM_ENDPOINTS, *PAGES, "/oauth/authorize"])
 @pytest.mark.parametrize(
     "content_type",
@@ -139,6 +143,7 @@ async def test_parameters_and_case_of_the_content_type_do_not_matter(
     refused(response, 400, "invalid_grant")
 
 
+@requirement("J206")
 @pytest.mark.parametrize("path", POSTS)
 async def test_a_body_beyond_64_kib_is_refused(server: AuthServer, client: OAuthClient, path: str) -> None:
     headers = JSON if path == "/oauth/register" else FORM
@@ -154,6 +159,7 @@ async def test_a_body_beyond_64_kib_is_refused(server: AuthServer, client: OAuth
     assert await records(server) == before
 
 
+@requirement("J210")
 @pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip"])
 async def test_a_compressed_body_is_refused(client: OAuthClient, path: str, encoding: str) -> None:
@@ -161,6 +167,7 @@ async def test_a_compressed_body_is_refused(client: OAuthClient, path: str, enco
     refused_at(path, await client.http.post(path, content=b"\x1f\x8b", headers=headers), 415)
 
 
+@requirement("J202")
 @pytest.mark.parametrize("length", ["-1", "+5", "0x5", "5, 5", "", "9" * 30, "1e3"])
 async def test_a_malformed_length_is_refused(client: OAuthClient, length: str) -> None:
     response = await client.http.post(
@@ -204,6 +211,7 @@ async def test_a_body_that_breaks_off_is_refused(server: AuthServer, path: str) 
     assert await records(server) == before
 
 
+@requirement("H178")
 @pytest.mark.parametrize(
     "headers",
     [[("X-Padding", "x" * 40_000)], [(f"X-{number}", "x" * 1000) for number in range(40)]],
@@ -218,6 +226,7 @@ async def test_headers_beyond_32_kib_are_refused(
         assert response.json()["error"] == "invalid_request"
 
 
+@requirement("J203")
 async def test_two_host_headers_are_refused(http: httpx.AsyncClient) -> None:
     headers = [("Host", "auth.test"), ("Host", "evil.example")]
     response = await http.get("/.well-known/oauth-authorization-server", headers=headers)
@@ -243,6 +252,7 @@ async def test_a_malformed_query_at_authorize_is_told_to_the_person(
 HOSTILE = ['"', "\\", "\r\n", "\x7f", "🐘", "<script>", "%", "\x00", "' OR 1=1 --", "${7*7}", "{{7*7}}"]
 
 
+@requirement("O21")
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_hostile_text_in_any_parameter_of_a_token_request_is_refused_cleanly(
     client: OAuthClient, text: str
@@ -262,6 +272,7 @@ async def test_hostile_text_in_any_parameter_of_a_token_request_is_refused_clean
         assert "set-cookie" not in response.headers
 
 
+@requirement("O21", "J212")
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_hostile_text_in_any_parameter_at_authorize_is_refused_cleanly(
     client: OAuthClient, text: str
@@ -289,6 +300,7 @@ async def test_an_unknown_url_is_a_404_and_not_a_redirect(http: httpx.AsyncClien
         assert "location" not in response.headers
 
 
+@requirement("J214")
 async def test_every_answer_has_a_request_id_and_security_headers(http: httpx.AsyncClient) -> None:
     for method, path in (
         ("GET", "/healthz"),
@@ -305,6 +317,7 @@ async def test_every_answer_has_a_request_id_and_security_headers(http: httpx.As
         assert "frame-ancestors 'none'" in response.headers["content-security-policy"]
 
 
+@requirement("J214")
 async def test_a_fault_that_nobody_foresaw_is_a_500_without_detail_and_with_every_header(
     server: AuthServer,
 ) -> None:

@@ -17,7 +17,7 @@ async def test_the_metadata_do_not_offer_them(server: AuthServer, name: str) -> 
     assert metadata.get("client_id_metadata_document_supported", False) is False
 
 
-@requirement("C9", "G143")
+@requirement("A2", "C9", "G143")
 @pytest.mark.parametrize(
     "client_id",
     [

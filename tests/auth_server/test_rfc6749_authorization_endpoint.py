@@ -24,6 +24,7 @@ def at_sign_in(response: httpx.Response) -> bool:
     return response.status_code == 303 and location.startswith("/oauth/sign-in?txn=")
 
 
+@requirement("O32")
 async def test_a_valid_request_leads_to_sign_in_and_not_to_the_client(
     http: httpx.AsyncClient, client: OAuthClient
 ) -> None:
@@ -255,7 +256,7 @@ async def test_a_query_of_the_registered_redirect_uri_is_kept(server: AuthServer
 # From then on a fault is told to the client, by redirect.
 
 
-@requirement("O3", "O4", "A23", "A24", "A29", "A30")
+@requirement("O3", "O4", "A23", "A24", "A29", "A30", "A26", "A27")
 @pytest.mark.parametrize(
     ("changes", "error"),
     [

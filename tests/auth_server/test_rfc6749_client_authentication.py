@@ -9,6 +9,7 @@ import pytest
 from dev.flow import OAuthClient
 from tests.auth_server.answers import refused
 from tests.auth_server.deployment import AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +35,7 @@ async def authenticated(response: httpx.Response) -> bool:
     return response.status_code == 400 and response.json()["error"] == "invalid_grant"
 
 
+@requirement("O18", "D81")
 @pytest.mark.parametrize(
     "method", ["client_secret_basic", "client_secret_post", None], ids=["basic", "post", "default"]
 )
@@ -59,6 +61,7 @@ async def test_the_basic_scheme_is_matched_without_regard_to_case(client: OAuthC
     assert await authenticated(await client.http.post("/oauth/token", data=UNKNOWN_REFRESH, headers=headers))
 
 
+@requirement("O18")
 async def test_basic_credentials_are_form_decoded(client: OAuthClient) -> None:
     every = "".join(f"%{ord(character):02x}" for character in f"{client.client_id}")
     secret = "".join(f"%{ord(character):02X}" for character in secret_of(client))
@@ -66,6 +69,7 @@ async def test_basic_credentials_are_form_decoded(client: OAuthClient) -> None:
     assert await authenticated(await client.http.post("/oauth/token", data=UNKNOWN_REFRESH, headers=headers))
 
 
+@requirement("D78")
 async def test_a_client_id_in_the_body_may_repeat_the_one_of_the_header(client: OAuthClient) -> None:
     headers = basic(client.client_id, secret_of(client))
     same = await client.http.post(
@@ -78,12 +82,14 @@ async def test_a_client_id_in_the_body_may_repeat_the_one_of_the_header(client: 
     refused(other, 400, "invalid_request")
 
 
+@requirement("O16", "D77")
 async def test_two_methods_at_a_time_are_refused(client: OAuthClient) -> None:
     form = {**UNKNOWN_REFRESH, "client_secret": secret_of(client)}
     headers = basic(client.client_id, secret_of(client))
     refused(await client.http.post("/oauth/token", data=form, headers=headers), 400, "invalid_request")
 
 
+@requirement("D84")
 async def test_two_authorization_headers_are_refused(client: OAuthClient) -> None:
     header = basic(client.client_id, secret_of(client))["Authorization"]
     headers = [("Authorization", header), ("Authorization", header)]
@@ -109,6 +115,7 @@ def _wrong(secret: str) -> list[str]:
     ]
 
 
+@requirement("O17", "D82", "D83")
 async def test_a_wrong_secret_in_the_header_is_answered_with_a_challenge(client: OAuthClient) -> None:
     for wrong in ["", *_wrong(secret_of(client))]:
         response = await client.http.post(
@@ -119,6 +126,7 @@ async def test_a_wrong_secret_in_the_header_is_answered_with_a_challenge(client:
     assert await authenticated(await client.refresh("unknown"))
 
 
+@requirement("D83")
 async def test_a_wrong_secret_in_the_body_is_answered_with_a_challenge_too(client: OAuthClient) -> None:
     for wrong in _wrong(secret_of(client)):
         response = await client.post("/oauth/token", {**UNKNOWN_REFRESH, "client_secret": wrong})
@@ -128,6 +136,7 @@ async def test_a_wrong_secret_in_the_body_is_answered_with_a_challenge_too(clien
     assert await authenticated(await client.refresh("unknown"))
 
 
+@requirement("D79", "D82")
 @pytest.mark.parametrize("secret", [None, ""])
 async def test_a_confidential_client_without_its_secret_is_refused(
     client: OAuthClient, secret: str | None
@@ -137,6 +146,7 @@ async def test_a_confidential_client_without_its_secret_is_refused(
     refused(await client.http.post("/oauth/token", data=form), 401, "invalid_client")
 
 
+@requirement("D80")
 async def test_a_public_client_sends_its_id_alone(public_client: OAuthClient) -> None:
     form = {**UNKNOWN_REFRESH, "client_id": public_client.client_id}
     assert await authenticated(await public_client.http.post("/oauth/token", data=form))
@@ -172,6 +182,7 @@ async def test_unknown_client_and_wrong_secret_are_told_alike(client: OAuthClien
     assert wrong.json() == unknown.json()
 
 
+@requirement("D84")
 @pytest.mark.parametrize(
     "header",
     [
@@ -214,6 +225,7 @@ async def test_wrong_secrets_do_not_lock_the_right_one_out(client: OAuthClient) 
     assert await authenticated(await client.refresh("unknown"))
 
 
+@requirement("O31")
 async def test_secrets_are_of_256_random_bits_and_of_one_client(server: AuthServer) -> None:
     first, second = await server.registered(), await server.registered()
     assert len(secret_of(first).removeprefix("vtcs_")) == 43
@@ -229,6 +241,7 @@ async def test_a_client_used_within_its_life_keeps_its_registration(server: Auth
     assert await server.redis.ttl(key) > server.settings.oauth_refresh_token_ttl
 
 
+@requirement("E109")
 async def test_a_vanished_client_is_told_to_register_again(server: AuthServer, client: OAuthClient) -> None:
     tokens = await client.tokens(server.browser())
     await server.redis.delete(f"vt:client:{client.client_id}")

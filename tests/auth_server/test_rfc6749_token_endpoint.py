@@ -10,10 +10,12 @@ from dev.flow import Browser, OAuthClient, Pkce, claims_of
 from tests.auth_server.answers import refused
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import GRACE, REDIRECT_URI, AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
 
+@requirement("O20")
 async def test_a_code_becomes_tokens_that_must_not_be_cached(server: AuthServer, client: OAuthClient) -> None:
     code, pkce = await server.code(client, scope="vals:read user:read")
     response = await client.redeem(code, pkce.verifier)
@@ -28,6 +30,7 @@ async def test_a_code_becomes_tokens_that_must_not_be_cached(server: AuthServer,
     assert body["scope"] == "vals:read user:read"
 
 
+@requirement("C59")
 async def test_the_redirect_uri_may_be_left_out_of_the_token_request(
     server: AuthServer, client: OAuthClient
 ) -> None:
@@ -36,6 +39,7 @@ async def test_the_redirect_uri_may_be_left_out_of_the_token_request(
     assert (await client.post("/oauth/token", form)).status_code == 200
 
 
+@requirement("C58")
 @pytest.mark.parametrize(
     "redirect_uri",
     [REDIRECT_URI + "/", REDIRECT_URI + "?x", "https://evil.example/", "HTTPS://client.example.com/callback"],
@@ -69,6 +73,7 @@ async def test_an_empty_redirect_uri_counts_as_left_out(server: AuthServer, clie
     assert (await client.redeem(code, pkce.verifier, redirect_uri="")).status_code == 200
 
 
+@requirement("O11", "O13", "C57")
 async def test_a_code_of_another_client_is_refused_and_stays_good(
     server: AuthServer, client: OAuthClient
 ) -> None:
@@ -82,6 +87,7 @@ async def test_a_code_of_another_client_is_refused_and_stays_good(
     assert not await server.is_denied(tokens.json())
 
 
+@requirement("O12", "C54")
 async def test_a_second_redemption_revokes_the_tokens_of_the_first(
     server: AuthServer, client: OAuthClient
 ) -> None:
@@ -93,6 +99,7 @@ async def test_a_second_redemption_revokes_the_tokens_of_the_first(
     refused(await client.refresh(tokens["refresh_token"]), 400, "invalid_grant")
 
 
+@requirement("O12", "C54")
 @pytest.mark.parametrize("seconds", [1, 30, 61, 3600])
 async def test_a_late_second_redemption_revokes_all_the_same(
     server: AuthServer, client: OAuthClient, seconds: int
@@ -115,6 +122,7 @@ async def test_a_second_redemption_after_a_refresh_revokes_the_refreshed_tokens(
     refused(await client.refresh(newer["refresh_token"]), 400, "invalid_grant")
 
 
+@requirement("O13", "C56")
 async def test_a_second_redemption_with_a_wrong_verifier_or_redirect_uri_changes_nothing(
     server: AuthServer, client: OAuthClient
 ) -> None:
@@ -126,6 +134,7 @@ async def test_a_second_redemption_with_a_wrong_verifier_or_redirect_uri_changes
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
+@requirement("O14", "C53", "F3")
 async def test_a_code_lives_sixty_seconds(server: AuthServer, client: OAuthClient) -> None:
     code, pkce = await server.code(client)
     server.clock.advance(59)
@@ -135,6 +144,7 @@ async def test_a_code_lives_sixty_seconds(server: AuthServer, client: OAuthClien
     refused(await client.redeem(late, pkce.verifier), 400, "invalid_grant")
 
 
+@requirement("C55")
 async def test_redemptions_at_the_same_moment_give_tokens_once_and_then_revoke_them(
     server: AuthServer, public_client: OAuthClient
 ) -> None:
@@ -172,6 +182,7 @@ def _altered(code: str) -> list[str]:
     ]
 
 
+@requirement("C51", "C52")
 async def test_an_unknown_or_altered_code_is_refused_and_the_real_one_stays_good(
     server: AuthServer, client: OAuthClient
 ) -> None:
@@ -196,6 +207,7 @@ async def test_the_description_does_not_tell_unknown_from_expired_used_or_foreig
     assert len(told) == 1
 
 
+@requirement("C60")
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -219,6 +231,7 @@ async def test_a_faulty_token_request_is_refused_and_the_code_stays_good(
     assert (await client.redeem(code, pkce.verifier)).status_code == 200
 
 
+@requirement("O5", "C63")
 @pytest.mark.parametrize(
     "name",
     ["grant_type", "code", "code_verifier", "redirect_uri", "client_id", "client_secret", "scope", "foo"],
@@ -245,11 +258,13 @@ async def test_a_repeated_parameter_is_refused_and_the_code_stays_good(
     assert (await client.redeem(code, pkce.verifier)).status_code == 200
 
 
+@requirement("O7")
 async def test_unknown_parameters_are_ignored(server: AuthServer, client: OAuthClient) -> None:
     code, pkce = await server.code(client)
     assert (await client.redeem(code, pkce.verifier, foo="bar", audience="x")).status_code == 200
 
 
+@requirement("O15", "D86")
 @pytest.mark.parametrize(
     "name", ["client_id", "client_secret", "code", "code_verifier", "refresh_token", "token"]
 )
@@ -274,6 +289,7 @@ async def test_parameters_in_the_url_alone_are_not_honoured(server: AuthServer, 
     refused(response, 400, "invalid_request")
 
 
+@requirement("O15")
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
 async def test_the_token_endpoint_takes_post_only(http: httpx.AsyncClient, method: str) -> None:
     response = await http.request(method, "/oauth/token")
@@ -281,6 +297,7 @@ async def test_the_token_endpoint_takes_post_only(http: httpx.AsyncClient, metho
     assert response.headers["allow"] == "POST"
 
 
+@requirement("C64")
 async def test_a_json_body_is_as_good_as_a_form(server: AuthServer, client: OAuthClient) -> None:
     code, pkce = await server.code(client)
     body = {
@@ -302,6 +319,7 @@ async def test_a_json_body_is_as_good_as_a_form(server: AuthServer, client: OAut
     assert (await client.http.post("/oauth/token", json=refresh)).status_code == 200
 
 
+@requirement("C64")
 @pytest.mark.parametrize(
     ("change", "value"),
     [
@@ -330,6 +348,7 @@ async def test_a_json_body_holds_strings_only(
     assert (await client.http.post("/oauth/token", json=body)).status_code == 200
 
 
+@requirement("C64")
 @pytest.mark.parametrize("name", ["code", "grant_type", "client_id", "client_secret", "code_verifier", "foo"])
 async def test_a_json_body_with_a_duplicate_member_is_refused(
     server: AuthServer, client: OAuthClient, name: str
@@ -364,6 +383,7 @@ async def test_a_client_that_asks_for_nothing_gets_read(client: OAuthClient, bro
     assert (await client.tokens(browser))["scope"] == "read"
 
 
+@requirement("C72")
 async def test_the_scope_cannot_be_changed_at_the_token_endpoint(
     server: AuthServer, client: OAuthClient
 ) -> None:
@@ -387,6 +407,7 @@ async def test_the_life_of_an_access_token_is_a_setting(open_server: OpenServer)
         assert claims["exp"] - claims["iat"] == 300
 
 
+@requirement("O31")
 async def test_codes_and_refresh_tokens_cannot_be_guessed(server: AuthServer, client: OAuthClient) -> None:
     browser = server.browser()
     codes, refresh_tokens = set(), set()

@@ -13,6 +13,7 @@ from shared.credentials import credential_key
 from shared.revocation import CHANNEL, deny_key
 from tests.auth_server.answers import refused
 from tests.auth_server.deployment import AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -29,6 +30,7 @@ def revoked(response: httpx.Response) -> bool:
     return response.status_code == 200
 
 
+@requirement("V2", "F113", "F116")
 @pytest.mark.parametrize("hint", [None, "refresh_token", "access_token", "id_token", "x" * 100, "\x00"])
 async def test_revoking_a_refresh_token_ends_the_grant_whatever_the_hint(
     server: AuthServer, client: OAuthClient, tokens: Tokens, hint: str | None
@@ -39,6 +41,7 @@ async def test_revoking_a_refresh_token_ends_the_grant_whatever_the_hint(
     refused(await client.refresh(tokens["refresh_token"]), 400, "invalid_grant")
 
 
+@requirement("V2", "F114", "F116")
 @pytest.mark.parametrize("hint", [None, "refresh_token", "access_token", "garbage"])
 async def test_revoking_an_access_token_leaves_the_grant_alive(
     server: AuthServer, client: OAuthClient, tokens: Tokens, hint: str | None
@@ -59,6 +62,7 @@ async def test_an_old_refresh_token_of_the_family_ends_the_grant_too(
     refused(await client.refresh(newer["refresh_token"]), 400, "invalid_grant")
 
 
+@requirement("F119")
 async def test_a_token_is_revoked_twice_as_well_as_once(
     server: AuthServer, client: OAuthClient, tokens: Tokens
 ) -> None:
@@ -68,6 +72,7 @@ async def test_a_token_is_revoked_twice_as_well_as_once(
     assert await server.is_denied(tokens)
 
 
+@requirement("V1", "F115")
 @pytest.mark.parametrize(
     "token",
     ["unknown", "vtr_", "vtr_AAAA", "eyJ.e30.x", "a.b.c", "vtr_ü", "x" * 20_000, "\x00", "..", "é" * 50],
@@ -80,6 +85,7 @@ async def test_what_is_no_token_is_answered_as_if_it_were_revoked(
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
+@requirement("V1")
 async def test_an_expired_access_token_is_answered_as_if_it_were_revoked(
     server: AuthServer, client: OAuthClient, tokens: Tokens
 ) -> None:
@@ -107,6 +113,7 @@ async def test_a_forged_refresh_token_revokes_nothing(
     assert (await client.refresh(token)).status_code == 200
 
 
+@requirement("V2", "F117")
 @pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
 async def test_another_confidential_client_is_refused_and_the_token_survives(
     server: AuthServer, client: OAuthClient, tokens: Tokens, kind: str
@@ -117,6 +124,7 @@ async def test_another_confidential_client_is_refused_and_the_token_survives(
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
+@requirement("V2", "F117")
 @pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
 async def test_another_public_client_learns_nothing_and_the_token_survives(
     server: AuthServer, client: OAuthClient, public_client: OAuthClient, tokens: Tokens, kind: str
@@ -154,6 +162,7 @@ async def test_the_token_is_required_and_must_not_be_repeated(client: OAuthClien
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
+@requirement("F118")
 async def test_a_token_in_the_url_is_refused(server: AuthServer, client: OAuthClient, tokens: Tokens) -> None:
     form = {"client_id": client.client_id, "client_secret": client.client_secret or ""}
     response = await client.http.post(f"/oauth/revoke?token={tokens['refresh_token']}", data=form)
@@ -161,6 +170,7 @@ async def test_a_token_in_the_url_is_refused(server: AuthServer, client: OAuthCl
     assert not await server.is_denied(tokens)
 
 
+@requirement("F118")
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_the_revocation_endpoint_takes_post_only(http: httpx.AsyncClient, method: str) -> None:
     response = await http.request(method, "/oauth/revoke")
@@ -185,6 +195,7 @@ async def test_resource_servers_are_told_at_once_and_remember_longer_than_a_toke
     assert await server.redis.ttl(deny_key(grant_id)) > tokens["expires_in"]
 
 
+@requirement("L234")
 async def test_revocation_takes_the_val_town_credential_with_it(
     server: AuthServer, client: OAuthClient, tokens: Tokens
 ) -> None:
@@ -194,6 +205,7 @@ async def test_revocation_takes_the_val_town_credential_with_it(
     assert not await server.redis.exists(key)
 
 
+@requirement("E110")
 async def test_other_grants_of_the_client_and_the_person_live_on(
     server: AuthServer, client: OAuthClient, browser: Browser, tokens: Tokens
 ) -> None:
@@ -203,6 +215,7 @@ async def test_other_grants_of_the_client_and_the_person_live_on(
     assert (await client.refresh(other["refresh_token"])).status_code == 200
 
 
+@requirement("F121")
 async def test_a_revocation_that_races_with_refreshes_wins(server: AuthServer, client: OAuthClient) -> None:
     browser = server.browser()
     for _ in range(10):

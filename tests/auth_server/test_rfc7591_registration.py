@@ -10,6 +10,7 @@ from dev.flow import Pkce
 from tests.auth_server.answers import refused, told_to_the_person
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import REDIRECT_URI, AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -22,6 +23,7 @@ async def count(server: AuthServer) -> int:
     return len([key async for key in server.redis.scan_iter(match="vt:client:*")])
 
 
+@requirement("D1", "D3")
 async def test_a_redirect_uri_is_all_that_registration_needs(
     server: AuthServer, http: httpx.AsyncClient
 ) -> None:
@@ -40,6 +42,7 @@ async def test_a_redirect_uri_is_all_that_registration_needs(
     assert None not in body.values()
 
 
+@requirement("D1")
 async def test_registered_metadata_are_echoed(http: httpx.AsyncClient) -> None:
     metadata = {
         "client_name": "Test Client",
@@ -59,6 +62,7 @@ async def test_registered_metadata_are_echoed(http: httpx.AsyncClient) -> None:
     assert {name: body[name] for name in metadata} == metadata
 
 
+@requirement("G133")
 async def test_a_public_client_gets_no_secret(http: httpx.AsyncClient) -> None:
     body = (await register(http, token_endpoint_auth_method="none")).json()
     assert body["token_endpoint_auth_method"] == "none"
@@ -66,6 +70,7 @@ async def test_a_public_client_gets_no_secret(http: httpx.AsyncClient) -> None:
     assert "client_secret_expires_at" not in body
 
 
+@requirement("G127")
 async def test_credentials_of_the_request_are_ignored(http: httpx.AsyncClient) -> None:
     planted = {
         "client_id": "planted",
@@ -91,6 +96,7 @@ async def test_every_registration_is_a_client_of_its_own(http: httpx.AsyncClient
     assert all(body["client_id"].startswith("client_") for body in answers)
 
 
+@requirement("O34", "O39")
 @pytest.mark.parametrize(
     "uri",
     [
@@ -117,6 +123,7 @@ async def test_redirect_uris_that_are_allowed(http: httpx.AsyncClient, uri: str)
     assert response.json()["redirect_uris"] == [uri]
 
 
+@requirement("O34", "O39", "D2", "A17", "G125", "G126")
 @pytest.mark.parametrize(
     "uri",
     [
@@ -190,6 +197,7 @@ async def test_the_refusal_of_an_http_redirect_uri_says_https(http: httpx.AsyncC
     assert "HTTPS" in refused(response, 400, "invalid_redirect_uri")
 
 
+@requirement("G125")
 @pytest.mark.parametrize(
     "value",
     [
@@ -208,17 +216,20 @@ async def test_redirect_uris_must_be_a_list_of_strings(http: httpx.AsyncClient, 
     refused(await register(http, redirect_uris=value), 400, "invalid_redirect_uri")
 
 
+@requirement("G125")
 async def test_redirect_uris_must_be_there(http: httpx.AsyncClient) -> None:
     response = await http.post("/oauth/register", json={"client_name": "Test Client"})
     refused(response, 400, "invalid_redirect_uri")
 
 
+@requirement("G125")
 async def test_the_number_of_redirect_uris_is_bounded(http: httpx.AsyncClient) -> None:
     uris = [f"https://client.example.com/{number}" for number in range(21)]
     refused(await register(http, redirect_uris=uris), 400, "invalid_redirect_uri")
     assert (await register(http, redirect_uris=uris[:20])).status_code == 201
 
 
+@requirement("D2", "D3", "G132", "G133")
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -292,12 +303,14 @@ async def test_unsupported_grant_types_are_dropped_from_the_echo(http: httpx.Asy
     assert body["grant_types"] == ["authorization_code"]
 
 
+@requirement("C61")
 async def test_a_client_of_the_code_alone_cannot_use_refresh_tokens(server: AuthServer) -> None:
     client = await server.registered(grant_types=["authorization_code"])
     assert "refresh_token" not in await client.tokens(server.browser())
     refused(await client.refresh("vtr_x"), 400, "unauthorized_client")
 
 
+@requirement("D5", "G131")
 async def test_addresses_in_the_metadata_are_never_fetched(server: AuthServer) -> None:
     inside = "http://169.254.169.254/latest/meta-data"
     client = await server.registered(client_uri=inside, logo_uri=inside, tos_uri=inside, jwks_uri=inside)
@@ -326,6 +339,7 @@ async def test_http_beyond_this_computer_can_be_allowed(open_server: OpenServer)
         refused(await register(http, redirect_uris=["ftp://192.168.1.5/x"]), 400, "invalid_redirect_uri")
 
 
+@requirement("G128")
 @pytest.mark.parametrize(
     "body",
     [
@@ -357,6 +371,7 @@ async def test_a_body_that_is_not_one_strict_json_object_is_refused(
     assert (await register(http)).status_code == 201
 
 
+@requirement("G129")
 @pytest.mark.parametrize(
     "content_type",
     [
@@ -389,6 +404,7 @@ async def test_the_registration_endpoint_takes_post_only(http: httpx.AsyncClient
     assert response.headers["allow"] == "POST"
 
 
+@requirement("G130", "K226")
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

@@ -10,6 +10,7 @@ from shared.policy import ALL_SCOPES
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import ISSUER, OTHER_RESOURCE, RESOURCE, AuthServer
 from tests.requirements import requirement
+from tests.requirements.standards import STANDARDS, Level
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +48,24 @@ async def test_the_metadata_name_what_a_client_needs(metadata: dict[str, Any]) -
 
 async def test_the_metadata_have_no_null(metadata: dict[str, Any]) -> None:
     assert None not in metadata.values()
+
+
+OFFERED_BY = {
+    "RFC 7009": "revocation_endpoint",
+    "RFC 7591": "registration_endpoint",
+    "RFC 7662": "introspection_endpoint",
+    "RFC 8628": "device_authorization_endpoint",
+    "RFC 9126": "pushed_authorization_request_endpoint",
+    "RFC 9207": "authorization_response_iss_parameter_supported",
+    "RFC 9449": "dpop_signing_alg_values_supported",
+    "CIMD": "client_id_metadata_document_supported",
+}
+
+
+@requirement("M2")
+async def test_the_chart_of_standards_says_what_the_metadata_say(metadata: dict[str, Any]) -> None:
+    charted = {one.name for one in STANDARDS if one.level is not Level.NONE}
+    assert charted & set(OFFERED_BY) == {name for name, member in OFFERED_BY.items() if metadata.get(member)}
 
 
 @requirement("M2")

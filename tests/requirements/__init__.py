@@ -28,9 +28,9 @@ GROUPS: Mapping[str, Mapping[str, Requirement]] = {
     "Attacks: refresh tokens": REFRESH,
     "Attacks: revocation and introspection": REVOCATION,
     "Attacks: registration and client metadata documents": REGISTRATION,
-    "Attacks: access tokens at the resource server": ACCESS_TOKENS,
+    "Attacks: access tokens at the resource server, each refused": ACCESS_TOKENS,
     "Attacks: the MCP layer": MCP,
-    "Attacks: HTTP": HTTP,
+    "Attacks: HTTP, each refused or bounded": HTTP,
     "Attacks: sessions, sign-in and consent": PAGES,
     "Attacks: custody of Val Town credentials": CUSTODY,
 }

@@ -2,7 +2,7 @@
 
 from tests.requirements.entry import Requirement
 from tests.requirements.extensions import NO_DPOP
-from tests.requirements.mcp_authorization import NO_DOCUMENTS
+from tests.requirements.mcp_authorization import NO_DOCUMENTS, NO_MANAGEMENT
 
 NO_ASSERTIONS = "Client assertions are not offered: metadata names no such method."
 
@@ -21,11 +21,19 @@ CLIENT_AUTHENTICATION = {
     "D86": Requirement("OAuth 2.1 §2.4.1", "A secret in the query is never read."),
     "D87": Requirement("RFC 7523 §3", "A client assertion works once.", NO_ASSERTIONS),
     "D88": Requirement("RFC 7523 §3", "Malformed or foreign client assertions fail.", NO_ASSERTIONS),
-    "D89": Requirement("RFC 7591 §3.2.1", "A secret past its expiry: `invalid_client`."),
+    "D89": Requirement(
+        "RFC 7591 §3.2.1",
+        "A secret past its expiry: `invalid_client`.",
+        "Secrets do not expire: `client_secret_expires_at` is 0.",
+    ),
     "D90": Requirement("RFC 9449 §4.3", "Every check of a proof.", NO_DPOP),
     "D91": Requirement("RFC 9449 §11.1", "A proof works once.", NO_DPOP),
     "D92": Requirement("RFC 9449 §5", "A bound refresh token fails with another key.", NO_DPOP),
-    "D93": Requirement("CWE-208", "Unknown client and wrong secret take the same time."),
+    "D93": Requirement(
+        "CWE-208",
+        "Unknown client and wrong secret take the same time.",
+        "Times are not asserted. Secrets are compared as hashes in constant time; a client_id is no secret.",
+    ),
 }
 
 REGISTRATION = {
@@ -44,8 +52,16 @@ REGISTRATION = {
     "G131": Requirement("RFC 7591 §5", "URLs in a registration are never fetched."),
     "G132": Requirement("RFC 7591 §2", "A private key in `jwks`: refused."),
     "G133": Requirement("RFC 7591 §2", "Method `none` gives no secret; an unknown method is refused."),
-    "G134": Requirement("RFC 7591 §5", "A flood is limited, memory stays bounded, unused clients go."),
-    "G135": Requirement("RFC 7592 §2", "Another client's management token: 401."),
+    "G134": Requirement(
+        "RFC 7591 §5",
+        "A flood is limited, memory stays bounded, unused clients go.",
+        "A flood is not limited yet; each registration is bounded and goes after a week without use.",
+    ),
+    "G135": Requirement(
+        "RFC 7592 §2",
+        "Another client's management token: 401.",
+        NO_MANAGEMENT,
+    ),
     "G136": Requirement("CIMD §3", "URLs that may not be a client_id.", NO_DOCUMENTS),
     "G137": Requirement("CIMD §4.1", "A document with another client_id.", NO_DOCUMENTS),
     "G138": Requirement("CIMD §5", "A document behind a redirect.", NO_DOCUMENTS),

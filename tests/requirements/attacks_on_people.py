@@ -11,7 +11,9 @@ PAGES = {
     "K222": Requirement("CWE-565", "A changed cookie is none; a true one works at every replica."),
     "K223": Requirement("CWE-441", "What one person began another cannot approve."),
     "K224": Requirement(
-        "CWE-307, CWE-204", "Guessing at sign-in is slowed down and learns nothing about accounts."
+        "CWE-307, CWE-204",
+        "Guessing at sign-in is slowed down and learns nothing about accounts.",
+        "Nothing slows it down yet. There are no passwords, and all wrong tokens get the same page.",
     ),
     "K225": Requirement("RFC 9700 §4.16", "Every page forbids to be framed."),
     "K226": Requirement("CWE-79", "Nothing from a request or a registration is markup on a page."),
@@ -29,7 +31,8 @@ CUSTODY = {
     ),
     "L234": Requirement("CWE-226", "Revoking deletes the sealed credential."),
     "L235": Requirement(
-        "CWE-307", "A credential that does not work is never stored, and guessing is slowed down."
+        "CWE-307",
+        "A credential that does not work is never stored.",
     ),
     "L236": Requirement("CWE-532", "Credentials are in no URL, log, error or representation."),
     "L237": Requirement("CWE-200", "A redirect of Val Town's does not take the credential along."),

@@ -2,8 +2,8 @@
 
 from tests.requirements.entry import Requirement
 
-OPEN = "Belongs to the MCP layer, and no test decides it yet."
-SERVER = "Belongs to the HTTP server or the proxy before it, and no test decides it yet."
+OPEN = "It belongs to the MCP layer, and no test decides it yet."
+SERVER = "It belongs to the HTTP server or the proxy before it, and no test decides it yet."
 
 ACCESS_TOKENS = {
     "H149": Requirement("RFC 8725 §3.2", "`alg` none in any case, or no signature."),
@@ -69,8 +69,14 @@ MCP = {
 
 HTTP = {
     "J201": Requirement("RFC 9112 §6.1", "Length and chunked coding together.", SERVER),
-    "J202": Requirement("RFC 9112 §6.3, §7.1", "Odd lengths and chunks.", SERVER),
-    "J203": Requirement("RFC 9112 §3.2", "Two Host headers.", SERVER),
+    "J202": Requirement(
+        "RFC 9112 §6.3, §7.1",
+        "A length that is no number, or two of them.",
+    ),
+    "J203": Requirement(
+        "RFC 9112 §3.2",
+        "Two Host headers.",
+    ),
     "J204": Requirement("RFC 9112 §3.2.2", "An absolute request target.", SERVER),
     "J205": Requirement("RFC 9110 §7.2", "A Host that is more than a host.", SERVER),
     "J206": Requirement("RFC 9110 §15.5.14", "A huge body is cut early."),

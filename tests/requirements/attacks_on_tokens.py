@@ -1,9 +1,9 @@
 """C51 to F124: attacks on codes, refresh tokens and revocation."""
 
 from tests.requirements.entry import Requirement
+from tests.requirements.extensions import NO_INTROSPECTION
 
 ROTATION = "OAuth 2.1 §4.3.1; RFC 9700 §4.14.2"
-NO_INTROSPECTION = "Introspection is not offered yet: metadata names no such endpoint."
 
 CODES = {
     "C51": Requirement("OAuth 2.1 §3.2.4", "An unknown code: `invalid_grant`."),

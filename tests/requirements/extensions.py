@@ -2,6 +2,7 @@
 
 from tests.requirements.entry import Requirement
 
+NO_INTROSPECTION = "Introspection is not offered yet: metadata name no such endpoint."
 NO_DPOP = "DPoP is not offered: metadata names no algorithm for it, tokens are Bearer."
 
 EXTENSIONS = {
@@ -18,7 +19,9 @@ EXTENSIONS = {
         "Basic is the default method; grant and response types we do not have are refused.",
     ),
     "D4": Requirement(
-        "RFC 7591 §5", "Registration is limited, and its texts are escaped wherever they show."
+        "RFC 7591 §5",
+        "Registration is limited, and its texts are escaped wherever they show.",
+        "The number of registrations is not limited yet; the texts are tested under G130.",
     ),
     "D5": Requirement("RFC 7591 §5", "No URL in a registration is ever fetched."),
     "M1": Requirement(
@@ -56,6 +59,7 @@ EXTENSIONS = {
     "N1": Requirement(
         "RFC 7662 §2.1, §2.2",
         "Introspection needs an authenticated caller; what is dead is `active: false` alone.",
+        NO_INTROSPECTION,
     ),
     "B1": Requirement(
         "RFC 8725 §3",

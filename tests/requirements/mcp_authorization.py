@@ -2,6 +2,7 @@
 
 from tests.requirements.entry import Requirement
 
+NO_MANAGEMENT = "A registration cannot be changed yet: there is no management endpoint."
 NO_DOCUMENTS = (
     "Client ID metadata documents are not offered yet: metadata names none, and a URL as client_id is an "
     "unknown client that is never fetched."
@@ -35,7 +36,9 @@ MCP_AUTHORIZATION = {
         "MCP authorization: scope challenge", "A 403 names all scopes needed, `offline_access` never."
     ),
     "C11": Requirement(
-        "MCP security: state handles", "A handle of another person is as good as a random one."
+        "MCP security: state handles",
+        "A handle of another person is as good as a random one.",
+        "No handles are given out yet.",
     ),
     "C12": Requirement("MCP transport", "A foreign Origin is 403, none is fine."),
     "C13": Requirement("MCP transport", "A foreign Host is refused."),
@@ -45,7 +48,9 @@ MCP_AUTHORIZATION = {
     "C15": Requirement("MCP authorization", "Each request brings its token; a connection remembers nobody."),
     "C16": Requirement("MCP authorization: errors", "Bad token 401, malformed 400, too little scope 403."),
     "C17": Requirement(
-        "OAuth 2.1 §4.1.1; RFC 7592 §2.2", "A redirect URI that was replaced is not accepted any more."
+        "OAuth 2.1 §4.1.1; RFC 7592 §2.2",
+        "A redirect URI that was replaced is not accepted any more.",
+        NO_MANAGEMENT,
     ),
     "C18": Requirement("OAuth 2.1 §4.3.1", "Refresh tokens of public clients rotate."),
     "C19": Requirement("MCP caching", "What depends on the person is cached privately."),

@@ -48,7 +48,9 @@ OAUTH = {
         "OAuth 2.1 §2.4.1", "A secret may come in the body; in Basic, id and secret are form-encoded first."
     ),
     "O19": Requirement(
-        "OAuth 2.1 §2.4.1", "Guessing a client's secret is slowed down, its owner not locked out."
+        "OAuth 2.1 §2.4.1",
+        "Guessing a client's secret is slowed down, its owner not locked out.",
+        "Nothing slows it down yet. Secrets are 256 random bits, so guessing does not succeed (O31).",
     ),
     "O20": Requirement("OAuth 2.1 §3.2.3", "Token answers, good and bad, are never stored by caches."),
     "O21": Requirement(
@@ -82,11 +84,12 @@ OAUTH = {
     "O31": Requirement("OAuth 2.1 §7.7", "Codes, tokens and secrets hold 256 random bits."),
     "O32": Requirement(
         "OAuth 2.1 §7.13.2; RFC 9700 §4.11.2",
-        "Nobody is bounced to a registered address that they did not agree to, as far as the errors allow.",
+        "A valid request leads to a page of ours first. Which errors do not: docs/threat-model.md.",
     ),
     "O33": Requirement(
         "OAuth 2.1 §7.9",
-        "Consent names the client, where the answer goes, and each scope; grants can be revoked.",
+        "Consent names the client, where the answer goes, and each scope; people can revoke grants.",
+        "The page for seeing and revoking grants is not there yet; clients can revoke them.",
     ),
     "O34": Requirement(
         "OAuth 2.1 §2.3.1; RFC 8252 §7.1", "A private-use scheme has a dot, or is listed by name."
