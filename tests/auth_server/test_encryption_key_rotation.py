@@ -86,7 +86,8 @@ async def test_a_page_of_a_key_that_is_gone_is_refused(open_server: OpenServer, 
         page = await browser.open(client.authorize_url(Pkce.new()))
         taken = await browser.sign_in(page)
         assert taken.url.path == "/oauth/consent"
-    await redis.delete("vt:meta:key-check", "vt:{keys}:sealed", "vt:{keys}:state")
+    for key in ("vt:meta:key-check", "vt:{keys}:sealed", "vt:{keys}:state"):
+        await redis.delete(key)
     async with server_with(open_server, NEW) as server:
         answer = await browser_at(browser, server).send(page, api_token=ADA)
         told_to_the_person(answer, 403)
@@ -94,7 +95,7 @@ async def test_a_page_of_a_key_that_is_gone_is_refused(open_server: OpenServer, 
 
 @requirement("L233")
 async def test_a_replica_that_lacks_the_key_that_others_seal_with_says_so_and_judges_nobody(
-    open_server: OpenServer, redis: Redis, caplog: pytest.LogCaptureFixture
+    open_server: OpenServer, redis: Redis
 ) -> None:
     async with server_with(open_server, NEW, OLD) as server, server_with(open_server, OLD) as behind:
         client, browser = await server.registered(), server.browser()

@@ -246,15 +246,3 @@ async def test_a_server_with_another_encryption_key_than_its_store_is_never_read
         assert (await http.get("/readyz")).json()["checks"]["keys"] == "failing"
         refused(await http.get("/.well-known/jwks.json"), 503, "temporarily_unavailable")
     assert await server.works()
-
-
-async def test_a_credential_that_does_not_open_is_503_and_the_session_can_be_renewed(
-    server: AuthServer,
-) -> None:
-    client, browser = await server.registered(), server.browser()
-    page = await browser.sign_in(await browser.open(client.authorize_url(Pkce.new())))
-    async for key in server.redis.scan_iter(match="vt:session:*"):
-        await server.redis.hset(key, "credential", "v1.x.y.z")
-    told_to_the_person(await browser.send(page, decision="approve"), 503)
-    again = await browser.open(client.authorize_url(Pkce.new(), prompt="login"))
-    assert "code" in (await browser.decide(await browser.submit(again, api_token=ADA))).parameters

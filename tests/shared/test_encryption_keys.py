@@ -1,6 +1,8 @@
 """Several encryption keys: one seals, all open, and processes that share a store can open what any seals."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 import pytest
 from redis.asyncio import Redis
@@ -200,6 +202,23 @@ async def test_sealing_again_changes_nothing_that_changed_meanwhile(redis: Redis
     kept = await redis.hgetall("vt:hash")
     assert sealing_key_id(kept["one"]) == key_id(NEW)
     assert kept["two"] == "x"
+
+
+@pytest.mark.anyio
+async def test_of_many_that_seal_a_value_again_at_once_one_does(redis: Redis, redis_url: str) -> None:
+    sealed = await old_credential(redis)
+    owner = (OWNER.grant_id, OWNER.subject, OWNER.client_id)
+    read = SealedValue(KEY, sealed, "val-town-credential", owner)
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connect(redis_url)) for _ in range(8)]
+        for client in clients:
+            await client.ping()
+        resealers = [Resealer(client, Sealer(NEW, OLD)) for client in clients]
+        for _ in range(30):
+            await redis.set(KEY, sealed)
+            outcomes = await asyncio.gather(*(resealer.reseal(read) for resealer in resealers))
+            assert sorted(outcomes) == [False] * 7 + [True]
+            assert await CredentialStore(redis, Sealer(NEW)).read(OWNER) == "vtwn_ada"
 
 
 @pytest.mark.anyio
