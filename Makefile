@@ -66,6 +66,9 @@ test-fast: setup ## Run the tests that start neither processes nor containers
 e2e: setup ## Run only the tests that start real processes or containers
 	@$(PY) -m pytest -m e2e $(T)
 
+conformance: setup ## Run the official MCP suite, from npm, and write docs/conformance.md
+	@$(PY) -m dev.conformance
+
 bench: setup ## Measure against bare uvicorn and FastMCP, on one core each (ARGS=--quick)
 	@$(PY) -m dev.bench $(ARGS)
 
@@ -104,7 +107,7 @@ clean: ## Remove what was built, started or cached here; .env and the data in .r
 		.import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run demo compliance keys setup up down logs test test-fast e2e bench check fmt lint types imports spell \
+.PHONY: help run demo compliance keys setup up down logs test test-fast e2e conformance bench check fmt lint types imports spell \
 	docs lock clean
 
 # The environment is completed when the pinned requirements change, and made again when its Python is gone.

@@ -60,7 +60,8 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> RoutingHeaders:
             name, group = raw_name[len(PARAMETER_PREFIX) :].decode("latin-1"), parameters
         if name in group:
             raise _mismatch(f"The header {name[:64]} occurs more than once.")
-        group[name] = value.decode("latin-1")
+        # RFC 9110 section 5.5: white space around a value is no part of it, and the parser leaves some.
+        group[name] = value.decode("latin-1").strip(" \t")
     return RoutingHeaders(found.get(PROTOCOL_VERSION), found.get(METHOD), found.get(NAME), parameters)
 
 

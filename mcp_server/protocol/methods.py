@@ -208,6 +208,6 @@ def _check_params(request: Request, revision: Revision) -> None:
 def _cannot_ask(missing: MissingCapabilityError, revision: Revision) -> ProtocolError:
     message = f"This needs a client with the capability {missing.capability}."
     if not revision.modern:
-        return ProtocolError(mcp_types.INVALID_REQUEST, f"{message} It is there from 2026-07-28 on.")
+        return ProtocolError(mcp_types.INVALID_PARAMS, f"{message} It is there from 2026-07-28 on.")
     data: dict[str, object] = {"requiredCapabilities": {missing.capability: {}}}
     return ProtocolError(mcp_types.MISSING_REQUIRED_CLIENT_CAPABILITY, message, data=data)

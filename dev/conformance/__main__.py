@@ -1,0 +1,41 @@
+"""`python -m dev.conformance`: run the suite, say how it went, write docs/conformance.md."""
+
+import sys
+from collections.abc import Mapping
+
+from dev.conformance import report
+from dev.conformance.server import ServerFailedError, run_server_scenarios
+from dev.conformance.suite import Outcome, SuiteMissingError, install
+
+UNAVAILABLE = 75
+"""Exit status when the suite cannot be had here (EX_TEMPFAIL of sysexits.h)."""
+
+
+def main() -> int:
+    """Return 0 when every required scenario went as it must."""
+    try:
+        install()
+    except SuiteMissingError as error:
+        print(f"The conformance suite cannot be had here: {error}.", file=sys.stderr)
+        return UNAVAILABLE
+    outcomes: dict[str, Outcome] = {}
+    try:
+        for revision, outcome in run_server_scenarios():
+            outcomes[f"MCP server, {revision}"] = outcome
+    except ServerFailedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    report.write(outcomes)
+    return _tell(outcomes)
+
+
+def _tell(outcomes: Mapping[str, Outcome]) -> int:
+    for title, outcome in outcomes.items():
+        print(f"{title}: {'as it must be' if outcome.passed else 'NOT as it must be'}")
+        if not outcome.passed:
+            print(outcome.output[outcome.output.rfind("=== SUMMARY") :])
+    return 0 if all(outcome.passed for outcome in outcomes.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""docs/conformance.md: what the suite said, scenario by scenario."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from dev.conformance.suite import VERSION, Outcome, Scenario
+from dev.docs.table import table
+
+PAGE: Final = Path(__file__).resolve().parent.parent.parent / "docs" / "conformance.md"
+
+_HEADER: Final = (
+    "<!-- Made by `make conformance`. -->\n\n"
+    "# Conformance\n\n"
+    "Results of the official suite, `@modelcontextprotocol/conformance` {version}, against the product's\n"
+    "own protocol layer and endpoint; only the tools, resources and prompts that the suite calls are the\n"
+    "tests' (`tests/conformance`). The suite cannot send an access token, so a small proxy adds one.\n"
+)
+_NOTES: Final = {
+    "extension": "extension, not offered",
+    "pending": "not scored yet",
+    "added-after-release": "not scored: newer than the revision",
+}
+
+
+def write(outcomes: Mapping[str, Outcome]) -> None:
+    """Write the page: a section for each title in `outcomes`."""
+    sections = [_section(title, outcome) for title, outcome in outcomes.items()]
+    PAGE.write_text("\n".join([_HEADER.format(version=VERSION), *sections]), encoding="utf-8")
+
+
+def _section(title: str, outcome: Outcome) -> str:
+    rows = table(("scenario", "checks", "result"), _rows(outcome.scenarios))
+    return f"## {title}\n\n{_judgement(outcome)}\n\n{rows}\n"
+
+
+def _judgement(outcome: Outcome) -> str:
+    # With a list of expected failures the suite does not say which scenarios count.
+    failed = [scenario for scenario in outcome.scenarios if scenario.failed and scenario.unscored is None]
+    if not outcome.passed:
+        return "Not all required scenarios pass."
+    return f"All required scenarios pass but {len(failed)}." if failed else "All required scenarios pass."
+
+
+def _rows(scenarios: Iterable[Scenario]) -> Iterable[tuple[str, str, str]]:
+    for scenario in scenarios:
+        checks = f"{scenario.passed} of {scenario.passed + scenario.failed}"
+        result = "passes"
+        if scenario.failed:
+            result = "expected to fail" if scenario.unscored is None else "fails"
+        elif not scenario.passed:
+            result = "nothing to check"
+        note = f" ({_NOTES.get(scenario.unscored, scenario.unscored)})" if scenario.unscored else ""
+        yield scenario.name, checks, result + note
