@@ -89,7 +89,7 @@ async def test_a_session_outlives_a_restart_that_changes_nothing_for_it(
         assert len(await grants_in(redis)) == 1
 
 
-@requirement("E109")
+@requirement("E109", "H174")
 async def test_the_refresh_token_of_somebody_no_longer_allowed_is_refused_and_ends_the_grant(
     open_server: OpenServer,
 ) -> None:

@@ -66,7 +66,7 @@ async def test_a_json_post_is_refused(http: httpx.AsyncClient, client: OAuthClie
 
 
 @requirement("A32")
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE"])
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "PATCH", "TRACE", "OPTIONS"])
 async def test_other_methods_are_refused_with_the_allowed_ones(
     http: httpx.AsyncClient, client: OAuthClient, method: str
 ) -> None:
@@ -297,7 +297,7 @@ async def test_a_faulty_request_is_told_to_the_client(
     assert at_sign_in(await server.visitor().get(request_url(client)))
 
 
-@requirement("O5")
+@requirement("O5", "B42")
 @pytest.mark.parametrize(
     "name", ["response_type", "scope", "code_challenge", "code_challenge_method", "foo", "prompt"]
 )

@@ -31,9 +31,15 @@ ACCESS_TOKENS = {
     "H169": Requirement("RFC 7515 §7.2", "The JSON serialisation."),
     "H170": Requirement("RFC 8725 §3.8", "A good signature under another issuer."),
     "H171": Requirement("RFC 8725 §3.12", "Another kind of JWT of ours."),
-    "H172": Requirement("RFC 8725 §3.10", "Keys before their time and after it."),
+    "H172": Requirement(
+        "RFC 8725 §3.10",
+        "A key that was withdrawn, or that was never published.",
+    ),
     "H173": Requirement("RFC 7009 §2.1", "A revoked token or grant."),
-    "H174": Requirement("RFC 7009 §2.1", "The token of a grant that is gone.", OPEN),
+    "H174": Requirement(
+        "RFC 7009 §2.1",
+        "The token of a person or grant that is gone.",
+    ),
     "H175": Requirement("OAuth 2.1 §5.1", "A token anywhere but in the header."),
     "H176": Requirement("RFC 9110 §5.3", "Two Authorization headers, or two tokens in one."),
     "H177": Requirement("RFC 6750 §2.1", "An empty or misspelled Authorization header."),
