@@ -276,8 +276,20 @@ async def test_the_resource_s_own_origin_is_allowed(server: Server, origin: str)
     assert (await server.client().modern("tools/list", origin=origin)).status_code == 200
 
 
-@requirement("C13", "I196")
-@pytest.mark.parametrize("host", ["evil.test:8000", "mcp.test.evil", "127.0.0.1", ""])
+@requirement("C13", "I196", "J205")
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.test:8000",
+        "mcp.test.evil",
+        "127.0.0.1",
+        "",
+        "mcp.test/x",
+        "mcp.test?x",
+        "mcp.test#x",
+        "a@mcp.test",
+    ],
+)
 async def test_hosts_that_are_not_allowed_are_421(server: Server, host: str) -> None:
     assert (await server.client().modern("tools/list", host=host)).status_code == 421
 

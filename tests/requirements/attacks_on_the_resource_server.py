@@ -74,21 +74,30 @@ MCP = {
 }
 
 HTTP = {
-    "J201": Requirement("RFC 9112 §6.1", "Length and chunked coding together.", SERVER),
+    "J201": Requirement(
+        "RFC 9112 §6.1",
+        "Length and chunked coding together.",
+    ),
     "J202": Requirement(
         "RFC 9112 §6.3, §7.1",
-        "A length that is no number, or two of them.",
+        "A length or a chunk that is odd, lines that end oddly.",
     ),
     "J203": Requirement(
         "RFC 9112 §3.2",
         "Two Host headers.",
     ),
     "J204": Requirement("RFC 9112 §3.2.2", "An absolute request target.", SERVER),
-    "J205": Requirement("RFC 9110 §7.2", "A Host that is more than a host.", SERVER),
+    "J205": Requirement(
+        "RFC 9110 §7.2",
+        "A Host that is more than a host.",
+    ),
     "J206": Requirement("RFC 9110 §15.5.14", "A huge body is cut early."),
     "J207": Requirement("CWE-400", "Slow headers and bodies are cut."),
     "J208": Requirement("CWE-400", "Thousands of idle connections.", SERVER),
-    "J209": Requirement("RFC 9112 §9.3.2", "Old versions and pipelining.", SERVER),
+    "J209": Requirement(
+        "RFC 9112 §9.3.2",
+        "Old versions and pipelining.",
+    ),
     "J210": Requirement("RFC 9110 §8.4", "A compressed body."),
     "J211": Requirement(
         "CVE-2025-62727", "Ranges.", "No file is served, so there is nothing to take a range of."

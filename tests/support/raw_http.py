@@ -1,0 +1,48 @@
+"""A small app on a real socket, for tests that send bytes rather than requests."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.responses import PlainTextResponse
+
+from shared.web.limits import HeaderLimitMiddleware
+
+
+@asynccontextmanager
+async def served(protocol: type[asyncio.Protocol]) -> AsyncIterator[int]:
+    """Serve a small app on a free port."""
+    app = HeaderLimitMiddleware(PlainTextResponse("hello"))
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
+
+
+async def answer_to(port: int, *parts: bytes) -> bytes:
+    """Send bytes and return what comes until the server closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        async with asyncio.timeout(10):
+            return await reader.read()
+    except ConnectionResetError:
+        return b"reset"
+    finally:
+        writer.close()
+
+
+def request(target: bytes = b"/", *headers: bytes) -> bytes:
+    """Return the bytes of a GET that closes its connection."""
+    lines = [b"GET " + target + b" HTTP/1.1", b"Host: 127.0.0.1", b"Connection: close", *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
