@@ -53,15 +53,9 @@ def cannot_start(service: str, problems: Iterable[str]) -> NoReturn:
     raise SystemExit(2)
 
 
-def serve(
-    app: ASGIApp, listener: socket.socket, redis: Redis, *, service: str, check: Callable[[], Awaitable[None]]
-) -> None:
-    """Serve until SIGINT or SIGTERM, finish what is in flight within DRAIN_SECONDS, then close the store.
-
-    Raises:
-        SystemExit: with status 2 and a sentence, when `check` raises WrongEncryptionKeyError.
-    """
-    config = uvicorn.Config(
+def configuration(app: ASGIApp) -> uvicorn.Config:
+    """Return how uvicorn serves: bounded, and never by what a client says of itself."""
+    return uvicorn.Config(
         app,
         http=BoundedHttpToolsProtocol,
         ws="none",
@@ -76,6 +70,17 @@ def serve(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
+
+
+def serve(
+    app: ASGIApp, listener: socket.socket, redis: Redis, *, service: str, check: Callable[[], Awaitable[None]]
+) -> None:
+    """Serve until SIGINT or SIGTERM, finish what is in flight within DRAIN_SECONDS, then close the store.
+
+    Raises:
+        SystemExit: with status 2 and a sentence, when `check` raises WrongEncryptionKeyError.
+    """
+    config = configuration(app)
     server = uvicorn.Server(config)
     # uvicorn raises the signal again that stopped it. Neither is an error, and the store is to be closed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -25,8 +25,7 @@ from mcp_server.settings import McpSettings
 from mcp_server.tools.registry import ToolRegistry
 from shared.logs import configure
 from shared.redis.client import connect
-from shared.web.protocol import BoundedHttpToolsProtocol
-from shared.web.serve import listen
+from shared.web.serve import configuration, listen
 from tests.conformance import questions, readings, tools
 from tests.support.resource_server import Outside
 from tests.support.tokens import SigningKey, TokenMint
@@ -106,10 +105,7 @@ async def serving(redis_url: str) -> AsyncIterator[str]:
     redis = connect(redis_url)
     async with httpx.AsyncClient(transport=httpx.MockTransport(outside.answer)) as http:
         app: ASGIApp = create_app(settings, redis=redis, http=http, features=features())
-        config = uvicorn.Config(
-            app, http=BoundedHttpToolsProtocol, ws="none", lifespan="on", log_config=None, access_log=False
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(configuration(app))
         running = asyncio.create_task(server.serve(sockets=[listener]))
         token = TokenMint(key, ISSUER, resource).token(time.time())
         proxy = await asyncio.start_server(Proxy(port, token).serve, "127.0.0.1", 0)

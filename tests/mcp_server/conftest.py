@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from mcp_server.app import create_app
+from mcp_server.protocol.features import Features
 from mcp_server.settings import McpSettings
 from shared.clock import Clock
 from tests.support.resource_server import (
@@ -39,10 +40,12 @@ def outside(signing_key: SigningKey) -> Outside:
 
 @pytest.fixture
 def open_server(redis: Redis, clock: Clock, signing_key: SigningKey, outside: Outside) -> OpenServer:
-    """Return a way to run a server with other settings; `ready=False` does not wait until it is ready."""
+    """Return a way to run a server with other settings or features; `ready=False` does not wait for it."""
 
     @asynccontextmanager
-    async def opened(*, ready: bool = True, **changes: Any) -> AsyncIterator[Server]:
+    async def opened(
+        *, ready: bool = True, features: Features | None = None, **changes: Any
+    ) -> AsyncIterator[Server]:
         given = {
             "oauth_issuer_url": ISSUER,
             "mcp_resource_url": RESOURCE,
@@ -52,8 +55,8 @@ def open_server(redis: Redis, clock: Clock, signing_key: SigningKey, outside: Ou
         }
         settings = McpSettings.model_validate({**given, **changes})
         mint = TokenMint(signing_key, settings.oauth_issuer_url, settings.mcp_resource_url)
-        async with httpx.AsyncClient(transport=httpx.MockTransport(outside.answer)) as http:
-            app = create_app(settings, redis=redis, http=http, clock=clock)
+        async with outside.client() as http:
+            app = create_app(settings, redis=redis, http=http, clock=clock, features=features)
             transport = httpx.ASGITransport(app)
             async with (
                 app.router.lifespan_context(app),
@@ -61,7 +64,7 @@ def open_server(redis: Redis, clock: Clock, signing_key: SigningKey, outside: Ou
             ):
                 if ready:
                     await until_ready(client)
-                yield Server(client, outside, mint, clock, redis)
+                yield Server(client, outside, mint, clock, redis, app)
 
     return opened
 

@@ -10,6 +10,7 @@ from typing import Any
 import anyio.lowlevel
 import httpx
 from redis.asyncio import Redis
+from starlette.types import ASGIApp
 
 from shared.clock import Clock
 from shared.credentials import CredentialOwner, credential_key, seal_credential
@@ -47,6 +48,10 @@ class Outside:
     fetched: list[str] = field(default_factory=list)
     val_town_requests: list[httpx.Request] = field(default_factory=list)
 
+    def client(self) -> httpx.AsyncClient:
+        """Return what the server reaches its surroundings with."""
+        return httpx.AsyncClient(transport=httpx.MockTransport(self.answer))
+
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer one request of the server."""
         if request.url.host == "val-town.test":
@@ -71,6 +76,7 @@ class Server:
     mint: TokenMint
     clock: Clock
     redis: Redis
+    app: ASGIApp
 
     def token(self, **changes: Any) -> str:
         """Return an access token for this server, changed as `TokenMint.token` does."""
