@@ -1,7 +1,7 @@
 """The composition root: what is built once, how it hangs together, what runs beside the requests."""
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -106,7 +106,7 @@ def create_app(
         addresses=AddressGuard(hosts=settings.allowed_hosts, origins=settings.allowed_origins),
         guard=Guard(oauth.verifier if oauth else None, legacy=settings.legacy_token_auth),
         refusals=Refusals(resource_metadata=resource_metadata_url(settings) if oauth else None),
-        dispatcher=_build_dispatcher(settings, features or build_features(), clock),
+        dispatcher=_build_dispatcher(settings, features or build_features(settings.toolsets), clock),
         issuer_metadata=IssuerMetadata(
             to_issuer, clock, issuer=settings.oauth_issuer_url, internal_url=settings.auth_server_internal_url
         ),
@@ -225,9 +225,9 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def build_features() -> Features:
-    """Return every tool, resource and prompt of this server."""
-    return Features(build_registry(), build_resources(), build_prompts())
+def build_features(toolsets: Collection[str] = ()) -> Features:
+    """Return every resource and prompt of this server, and the tools of these sets (none named: all)."""
+    return Features(build_registry(toolsets), build_resources(), build_prompts())
 
 
 def _build_dispatcher(settings: McpSettings, features: Features, clock: Clock) -> Dispatcher:

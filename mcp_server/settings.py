@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationInfo, field_validator
 
+from mcp_server.tools.catalog import TOOLSETS
 from shared.settings import BaseUrl, Port, ServiceSettings, is_loopback
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -18,6 +19,7 @@ class McpSettings(ServiceSettings):
     legacy_token_auth: bool = True
     mcp_allowed_hosts: str = ""
     mcp_allowed_origins: str = ""
+    val_town_toolsets: str = ""
 
     @field_validator("mcp_resource_url")
     @classmethod
@@ -25,6 +27,14 @@ class McpSettings(ServiceSettings):
         # Without one, its metadata and this server's own page would be at one address; clients expect /mcp.
         if not urlsplit(value).path:
             raise ValueError("must have a path, normally /mcp")
+        return value
+
+    @field_validator("val_town_toolsets")
+    @classmethod
+    def _names_toolsets(cls, value: str) -> str:
+        unknown = [name for name in _names(value) if name not in TOOLSETS]
+        if unknown:
+            raise ValueError(f"does not know {', '.join(unknown)}; there are: {', '.join(TOOLSETS)}")
         return value
 
     @field_validator("legacy_token_auth")
@@ -44,6 +54,11 @@ class McpSettings(ServiceSettings):
         """Scheme, host and port of MCP_RESOURCE_URL."""
         parts = urlsplit(self.mcp_resource_url)
         return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def toolsets(self) -> tuple[str, ...]:
+        """VAL_TOWN_TOOLSETS; empty for all."""
+        return _names(self.val_town_toolsets)
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:

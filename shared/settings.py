@@ -46,6 +46,7 @@ KNOWN_NAMES: Final = frozenset(
         "SECRETS_DIR",
         "VAL_TOWN_API_TOKEN",
         "VAL_TOWN_API_URL",
+        "VAL_TOWN_TOOLSETS",
     }
 )
 """Every setting of either service: they may share one `.env`."""

@@ -6,7 +6,7 @@ To add one: a module here with `document() -> str`, and its line in `DOCUMENTS`.
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from dev.docs import requirements, scopes, standards
+from dev.docs import requirements, scopes, standards, tools
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -14,4 +14,5 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/requirements.md": requirements.document,
     "docs/scopes.md": scopes.document,
     "docs/standards.md": standards.document,
+    "docs/tools.md": tools.document,
 }

@@ -118,7 +118,7 @@ def _result(connection: sqlite3.Connection, statement: Statement) -> dict[str, o
         "columnTypes": [types.get(column, "") for column in columns],
         "rows": [[_json(value) for value in row] for row in rows],
         "rowsAffected": max(cursor.rowcount, 0),
-        "lastInsertRowid": cursor.lastrowid,
+        "lastInsertRowid": cursor.lastrowid or None,
     }
 
 

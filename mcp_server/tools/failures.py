@@ -38,10 +38,19 @@ class Circumstances:
 # Val Town's own permissions: of API tokens, and of its OAuth server.
 _PERMISSIONS: Final = {
     "user:read": "user:read (user_r when signed in with Val Town)",
+    "orgs:read": "user:read (user_r when signed in with Val Town)",
     "vals:read": "val:read (project_rw when signed in with Val Town)",
     "vals:write": "val:write and user:read (project_rw and user_r when signed in with Val Town)",
     "files:read": "val:read (project_rw when signed in with Val Town)",
     "files:write": "val:write (project_rw when signed in with Val Town)",
+    "env:read": "val:read (project_rw when signed in with Val Town)",
+    "env:write": "val:write (project_rw when signed in with Val Town)",
+    "blobs:read": "blob:read (blob_rw when signed in with Val Town)",
+    "blobs:write": "blob:write (blob_rw when signed in with Val Town)",
+    "sqlite:read": "sqlite:read (sqlite_rw when signed in with Val Town)",
+    "sqlite:write": "sqlite:write (sqlite_rw when signed in with Val Town)",
+    "telemetry:read": "telemetry:read (telemetry_r when signed in with Val Town)",
+    "email:send": "email:write (email_rw when signed in with Val Town)",
 }
 
 
@@ -85,7 +94,19 @@ def _forbidden(_error: ValTownError, circumstances: Circumstances) -> str:
     )
 
 
-def _not_found(_error: ValTownError, _circumstances: Circumstances) -> str:
+_WHERE_TO_LOOK: Final = {
+    "user:read": "Check the handle or id.",
+    "orgs:read": "Check the organization (list_orgs shows those of this account).",
+    "blobs:read": "Check the key (list_blobs).",
+    "blobs:write": "Check the key (list_blobs).",
+    "env:write": "Check the val (list_my_vals) and the name (list_env_vars).",
+}
+
+
+def _not_found(_error: ValTownError, circumstances: Circumstances) -> str:
+    hint = _WHERE_TO_LOOK.get(circumstances.scope or "")
+    if hint is not None:
+        return hint
     return (
         "Check the val, branch and path (list_my_vals, get_val, list_files). "
         "Val Town also answers 404 for a val that this account may not see, or may read but not change."

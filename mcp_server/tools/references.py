@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from mcp_server.tools.failures import ToolError
 from shared.valtown.client import MAX_PAGE, ValTownClient
-from shared.valtown.models import Val
+from shared.valtown.models import Branch, Val
 
 DEFAULT_BRANCH: Final = "main"
 
@@ -17,6 +17,9 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGN
 _HOSTS: Final = ("val.town", "www.val.town")
 _OWNER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_\-]{0,63}")
+_MOMENT: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
 _BRANCH_NAME: Final = re.compile(r"[A-Za-z0-9$\[\]()\-_.]{1,48}")
 
 
@@ -70,6 +73,28 @@ def _checked_path(path: str) -> str:
     return path
 
 
+def _checked_user(text: str) -> str:
+    text = text.strip().removeprefix("@")
+    if _UUID.fullmatch(text):
+        return text.lower()
+    if not _OWNER.fullmatch(text):
+        raise ValueError("must be a user's or organization's id or handle")
+    return text
+
+
+def _checked_moment(text: str) -> str:
+    text = text.strip()
+    if not _MOMENT.fullmatch(text):
+        raise ValueError("must be a date-time like 2026-01-31T12:00:00Z")
+    return text
+
+
+UserReference = Annotated[
+    str,
+    Field(description="A user or organization: handle or id.", max_length=64),
+    AfterValidator(_checked_user),
+]
+MomentText = Annotated[str, Field(max_length=40), AfterValidator(_checked_moment)]
 ValReference = Annotated[
     str,
     Field(description="The val: its id, `owner/name`, or its val.town address.", max_length=512),
@@ -117,6 +142,11 @@ def _parsed(check: Callable[[str], str], text: str, what: str) -> str:
         raise ToolError(f"{what} {error}.") from None
 
 
+def is_id(reference: str) -> bool:
+    """Return whether a checked reference is an id."""
+    return _UUID.fullmatch(reference) is not None
+
+
 async def find_val(client: ValTownClient, reference: str) -> Val:
     """Return the val of a checked reference."""
     owner, separator, name = reference.partition("/")
@@ -132,20 +162,36 @@ async def find_branch_id(client: ValTownClient, val_id: str, reference: str) -> 
     """Return the id of a branch; None for the default branch, which the API takes when none is named.
 
     Raises:
-        ToolError: the val has no branch of that name; the names there are in the hint.
+        ToolError: as `find_branch`.
     """
     if reference == DEFAULT_BRANCH:
         return None
     if _UUID.fullmatch(reference):
         return reference
+    return (await find_branch(client, val_id, reference)).id
+
+
+async def find_branch(client: ValTownClient, val_id: str, reference: str) -> Branch:
+    """Return a branch by name or id.
+
+    Raises:
+        ToolError: the val has no branch of that name; the names there are in the hint.
+    """
+    if _UUID.fullmatch(reference):
+        return await client.branch(val_id, reference)
     names: list[str] = []
     has_more = True
     while has_more:
         page = await client.branches(val_id, offset=len(names), limit=MAX_PAGE)
         for branch in page.items:
             if branch.name == reference:
-                return branch.id
+                return branch
             names.append(branch.name)
         has_more = page.has_more and bool(page.items) and len(names) < 10 * MAX_PAGE
     shown = ", ".join(names[:20])
     raise ToolError(f"The val has no branch {reference}.", hint=f"Its branches are: {shown}.")
+
+
+async def find_user_id(client: ValTownClient, reference: str) -> str:
+    """Return the id of a user or organization; asks Val Town only for handles."""
+    return reference if _UUID.fullmatch(reference) else (await client.user_by_name(reference)).id

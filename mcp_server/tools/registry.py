@@ -103,12 +103,35 @@ def tool(*, scope: str | None, title: str, annotations: Annotations) -> Callable
     return decorate
 
 
+class Alias(Tool):
+    """Another name for tools that need the same scope: callable, and in no list."""
+
+    def __init__(
+        self,
+        name: str,
+        target: Tool,
+        translate: Callable[[Mapping[str, object]], tuple[Tool, Mapping[str, object]]],
+    ) -> None:
+        """Take the name, a tool it stands for, and what makes a call of one of them from a call of it."""
+        self.name = name
+        self.scope = target.scope
+        self.definition = target.definition.model_copy(update={"name": name})
+        self.parameter_headers = {}
+        self._translate = translate
+
+    async def call(self, context: ToolContext, arguments: Mapping[str, object]) -> CallToolResult:
+        """Return the result of the tool that is meant."""
+        tool, translated = self._translate(arguments)
+        return await tool.call(context, translated)
+
+
 class ToolRegistry:
-    """The tools there are, in the order they were added."""
+    """The tools there are, in the order they were added; aliases are found by name alone."""
 
     def __init__(self) -> None:
         """Start empty."""
         self._tools: dict[str, Tool] = {}
+        self._aliases: dict[str, Alias] = {}
 
     def add(self, *tools: Tool) -> None:
         """Add tools.
@@ -121,9 +144,19 @@ class ToolRegistry:
                 raise ValueError(f"The tool name {new.name} is taken or longer than {_LONGEST_NAME}.")
             self._tools[new.name] = new
 
+    def add_alias(self, alias: Alias) -> None:
+        """Add another name for a tool.
+
+        Raises:
+            ValueError: the name is taken.
+        """
+        if self.get(alias.name) is not None:
+            raise ValueError(f"The tool name {alias.name} is taken.")
+        self._aliases[alias.name] = alias
+
     def get(self, name: str) -> Tool | None:
-        """Return a tool by name."""
-        return self._tools.get(name)
+        """Return a tool, or an alias, by name."""
+        return self._tools.get(name) or self._aliases.get(name)
 
     def visible(self, scopes: frozenset[str]) -> tuple[Tool, ...]:
         """Return the tools that these fine scopes open, in the order they were added."""

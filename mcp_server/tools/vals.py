@@ -5,18 +5,28 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mcp_server.tools.agreement import agreed
 from mcp_server.tools.context import ToolContext
+from mcp_server.tools.edits import FileContent, type_for
+from mcp_server.tools.effects import ADDS, READS, SETS
 from mcp_server.tools.failures import ToolError
-from mcp_server.tools.files import FileContent, type_for
 from mcp_server.tools.paging import collect
-from mcp_server.tools.references import FilePath, ValReference, find_val
-from mcp_server.tools.registry import Annotations, tool
+from mcp_server.tools.references import FilePath, UserReference, ValReference, find_user_id, find_val
+from mcp_server.tools.registry import tool
 from mcp_server.tools.results import BranchSummary, FileSummary, ValSummary
 from shared.valtown.client import MAX_PAGE, FileType, Privacy, ValTownClient
 from shared.valtown.errors import BadRequest, Conflict, Forbidden, ValTownError
 from shared.valtown.models import Branch, File, Page, Val
 
-_READS: Final = Annotations(read_only=True, destructive=False, idempotent=True)
+ValName = Annotated[
+    str,
+    Field(
+        description="Letters, digits, - and _, starting with a letter; unique in the account.",
+        max_length=48,
+        pattern=r"^[a-zA-Z][a-zA-Z0-9\-_]*$",
+    ),
+]
+ValDescription = Annotated[str, Field(description="One line for people.", max_length=64)]
 
 
 class ValList(BaseModel):
@@ -61,7 +71,7 @@ class InitialFile(BaseModel):
     )
 
 
-@tool(scope="vals:read", title="List my vals", annotations=_READS)
+@tool(scope="vals:read", title="List my vals", annotations=READS)
 async def list_my_vals(
     context: ToolContext,
     name: Annotated[
@@ -89,7 +99,7 @@ async def list_my_vals(
     return ValList(vals=[ValSummary.of(val) for val in found.items], next_offset=found.next_offset)
 
 
-@tool(scope="vals:read", title="Get a val", annotations=_READS)
+@tool(scope="vals:read", title="Get a val", annotations=READS)
 async def get_val(context: ToolContext, val: ValReference) -> ValDetails:
     """Get one val: description, privacy, its branches with their versions, and the files at its root.
 
@@ -117,31 +127,21 @@ async def _branches_and_root(client: ValTownClient, val_id: str) -> tuple[Page[B
     return branches.result(), files.result()
 
 
-@tool(
-    scope="vals:write",
-    title="Create a val",
-    annotations=Annotations(read_only=False, destructive=False, idempotent=False),
-)
+@tool(scope="vals:write", title="Create a val", annotations=ADDS)
 async def create_val(
     context: ToolContext,
-    name: Annotated[
-        str,
-        Field(
-            description="Letters, digits, - and _, starting with a letter; unique in the account.",
-            max_length=48,
-            pattern=r"^[a-zA-Z][a-zA-Z0-9\-_]*$",
-        ),
-    ],
+    name: ValName,
     privacy: Annotated[
         Privacy, Field(description="public: anyone sees the code. The free plan allows nothing else.")
     ] = "public",
-    description: Annotated[str, Field(description="One line for people.", max_length=64)] = "",
+    description: ValDescription = "",
     initial_files: Annotated[
         list[InitialFile] | None,
         Field(description="Files to create in it, in this order.", max_length=20),
     ] = None,
+    org: UserReference | None = None,
 ) -> CreatedVal:
-    """Create a new val in the signed-in account, optionally with its first files.
+    """Create a new val in the signed-in account or an organization of it, optionally with its first files.
 
     A val is public unless told otherwise: its code can be read by anyone, so put no secrets in it. Name,
     privacy and description cannot be changed later through this server. An `http` file is served on the web
@@ -151,12 +151,13 @@ async def create_val(
     _refuse_twins(wanted)
     client = await context.valtown()
     try:
-        val = await client.create_val(name, privacy, description or None)
+        org_id = None if org is None else await find_user_id(client, org)
+        val = await client.create_val(name, privacy, description or None, org_id=org_id)
     except Conflict as error:
         hint = "Look at it with list_my_vals, or choose another name."
         raise ToolError(f"This account already has a val {name}.", hint=hint, upstream=error) from None
     except (Forbidden, BadRequest) as error:
-        raise _refused(privacy, error) from None
+        raise refused(privacy, error) from None
     created: list[FileSummary] = []
     for count, file in enumerate(wanted, start=1):
         try:
@@ -169,11 +170,7 @@ async def create_val(
     return CreatedVal(val=ValSummary.of(val), files=created)
 
 
-@tool(
-    scope="vals:write",
-    title="Delete a val",
-    annotations=Annotations(read_only=False, destructive=True, idempotent=True),
-)
+@tool(scope="vals:write", title="Delete a val", annotations=SETS)
 async def delete_val(
     context: ToolContext,
     val: ValReference,
@@ -189,14 +186,8 @@ async def delete_val(
     client = await context.valtown()
     found = await find_val(client, val)
     named = f"{found.author.username}/{found.name}" if found.author.username else found.name
-    if not context.can_ask():
-        if not confirm:
-            hint = "Ask the person whether to go on; if so, call again with `confirm: true`."
-            raise ToolError(f"Deleting the {found.privacy} val {named} cannot be undone.", hint=hint)
-    elif not await context.confirm(
-        f"Delete the {found.privacy} val {named} with all its branches, files and history? "
-        "This cannot be undone."
-    ):
+    what = f"Delete the {found.privacy} val {named} with all its branches, files and history"
+    if not await agreed(context, what, confirm=confirm):
         return DeletedVal(deleted=False, val=ValSummary.of(found))
     await client.delete_val(found.id)
     return DeletedVal(deleted=True, val=ValSummary.of(found))
@@ -208,7 +199,8 @@ def _refuse_twins(files: list[InitialFile]) -> None:
         raise ToolError("Invalid arguments for create_val: `initial_files` names a path twice.")
 
 
-def _refused(privacy: str, error: ValTownError) -> ToolError:
+def refused(privacy: str, error: ValTownError) -> ToolError:
+    """Return why a val of this privacy was probably not created."""
     if privacy == "public":
         return ToolError("The val was not created.", upstream=error)
     hint = (

@@ -14,13 +14,14 @@ from shared.valtown.endpoints.sqlite import Sqlite
 from shared.valtown.endpoints.telemetry import Telemetry
 from shared.valtown.endpoints.users import Users
 from shared.valtown.endpoints.vals import Privacy, Vals
+from shared.valtown.endpoints.visits import Visits
 from shared.valtown.fair_share import Share
 from shared.valtown.transport import DEFAULT_BOUNDS, Bounds, Transport
 
 __all__ = ["MAX_CONTENT_CHARACTERS", "MAX_PAGE", "FileType", "Privacy", "ValTownClient"]
 
 
-class ValTownClient(Users, Vals, Files, Environment, Blobs, Sqlite, Telemetry, Email):
+class ValTownClient(Users, Vals, Files, Environment, Blobs, Sqlite, Telemetry, Email, Visits):
     """Every method raises a `ValTownError` when there is no result.
 
     Ids, names and keys become one encoded path segment each, file paths a query parameter: no argument

@@ -102,6 +102,11 @@ class Transport:
         self._share = share
         self._sleep = sleep
 
+    @property
+    def base_url(self) -> str:
+        """The configured address of the API."""
+        return self._base_url
+
     def url_of(self, call: Call) -> str:
         """Return where a call goes."""
         return str(build_target(self._base_url, call.path, call.parameters, call.query))
@@ -133,6 +138,30 @@ class Transport:
         if not 200 <= answer.status < 300:
             raise self._refusal(answer)
         return answer
+
+    async def fetch(self, method: str, url: str, body: RawBody | None, *, limit: int) -> Answer:
+        """Return what is at a checked URL outside the API, at most one byte more than `limit`.
+
+        The credential is not sent, no redirect is followed, nothing is tried twice.
+
+        Raises:
+            Unavailable: nothing came back in time.
+        """
+        try:
+            async with asyncio.timeout(self._bounds.total_seconds), self._turn():
+                request = self._assembled(method, httpx.URL(url), {}, body)
+                response = await self._http.send(request, stream=True, follow_redirects=False, auth=None)
+                try:
+                    content = await _beginning(response, limit + 1)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise Unavailable(
+                None, f"The val did not answer within {self._bounds.total_seconds:g} seconds."
+            ) from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unavailable(None, f"The val cannot be reached ({type(error).__name__}).") from None
+        return Answer(response.status_code, response.headers, content)
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         return self._share.turn() if self._share else nullcontext()
@@ -174,23 +203,32 @@ class Transport:
         # A pasted token may hold anything; what no header can carry is not a Val Town token.
         if not _TOKEN.fullmatch(self._token):
             raise Unauthorized(None, "This is not a Val Town token.")
+        body = call.body
+        if body is not None and not isinstance(body, RawBody):
+            body = RawBody(to_json(body), "application/json")
+        return self._assembled(call.method, url, {"Authorization": f"Bearer {self._token}"}, body)
+
+    def _assembled(
+        self, method: str, url: httpx.URL, more: Mapping[str, str], body: RawBody | None
+    ) -> httpx.Request:
         headers = {
             "Host": url.netloc.decode("ascii"),
             "Accept": "*/*",
             # The cap counts what is kept in memory, so nothing may unfold on arrival.
             "Accept-Encoding": "identity",
-            "Authorization": f"Bearer {self._token}",
             "User-Agent": "val-town-mcp-server",
+            **more,
         }
-        content = None
-        if call.body is not None:
-            body = call.body
-            raw = body if isinstance(body, RawBody) else RawBody(to_json(body), "application/json")
-            headers["Content-Type"], content = raw.content_type, raw.content
+        if body is not None:
+            headers["Content-Type"] = body.content_type
         total = self._bounds.total_seconds
         timeouts = {"connect": self._bounds.connect_seconds, "read": total, "write": total, "pool": total}
         return httpx.Request(
-            call.method, url, headers=headers, content=content, extensions={"timeout": timeouts}
+            method,
+            url,
+            headers=headers,
+            content=None if body is None else body.content,
+            extensions={"timeout": timeouts},
         )
 
     async def _read(self, response: httpx.Response) -> bytes:

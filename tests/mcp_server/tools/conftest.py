@@ -1,13 +1,17 @@
 """Ada and Grace, calling tools against a fresh sandbox."""
 
 from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from mcp_server.sandbox.app import create_app
+from tests.support.resource_server import VAL_TOWN, Outside, Server
 from tests.support.tool_caller import BASE_URL, Caller
+from tests.support.tool_examples import prepare
 
 
 @pytest.fixture
@@ -22,3 +26,25 @@ async def ada(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Caller]:
 def grace(ada: Caller) -> Caller:
     """Return Grace (free tier) against the same sandbox."""
     return ada.with_token("vtwn_sandbox_grace")
+
+
+@pytest.fixture
+async def sandbox(tmp_path: Path, anyio_backend: str) -> AsyncIterator[FastAPI]:
+    """Return a sandbox that holds what the examples work on; every transaction has its own second."""
+    moments = count(1_700_000_000)
+    app = create_app(tmp_path, base_url=VAL_TOWN, clock=lambda: next(moments))
+    async with app.router.lifespan_context(app):
+        headers = {"Authorization": "Bearer vtwn_sandbox_ada"}
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url=VAL_TOWN, headers=headers
+        ) as ada:
+            await prepare(ada)
+        yield app
+
+
+@pytest.fixture
+async def linked(server: Server, outside: Outside, sandbox: FastAPI) -> Server:
+    """Return a running server whose Val Town is the sandbox, with a grant of Ada's."""
+    outside.val_town = httpx.ASGITransport(sandbox)
+    await server.link("vtwn_sandbox_ada")
+    return server
