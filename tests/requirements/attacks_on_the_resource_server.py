@@ -68,8 +68,8 @@ MCP = {
     "I195": Requirement("CWE-150", "Control sequences in a result are data.", OPEN),
     "I196": Requirement("MCP transport", "Foreign Origin or Host."),
     "I197": Requirement("Fetch §3.2", "Preflights name exactly what is allowed."),
-    "I198": Requirement("MCP security: state handles", "Handles that are guessed, others' or expired.", OPEN),
-    "I199": Requirement("MCP subscriptions", "Lists show what is one's own.", OPEN),
+    "I198": Requirement("MCP security: state handles", "Handles that are guessed, others' or expired."),
+    "I199": Requirement("MCP subscriptions", "Lists show what is one's own."),
     "I200": Requirement("JSON-RPC 2.0 §4", "The same id twice at once: independent.", OPEN),
 }
 

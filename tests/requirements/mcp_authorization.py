@@ -38,7 +38,6 @@ MCP_AUTHORIZATION = {
     "C11": Requirement(
         "MCP security: state handles",
         "A handle of another person is as good as a random one.",
-        "It belongs to the MCP layer, and no test decides it yet.",
     ),
     "C12": Requirement("MCP transport", "A foreign Origin is 403, none is fine."),
     "C13": Requirement("MCP transport", "A foreign Host is refused."),
