@@ -547,7 +547,7 @@ async def test_keys_rotate_and_old_tokens_go_on(deploy: Deploy) -> None:
 
 async def test_minimal_scopes_show_minimal_tools_and_can_be_stepped_up(server: Deployment) -> None:
     small = server.mcp(await server.token(scope="user:read"))
-    assert set(await small.list_tools()) == {"whoami", "get_me"}
+    assert set(await small.list_tools()) == {"whoami", "get_me", "get_user"}
     refusal = await small.call("list_my_vals")
     assert refusal.status_code == 403
     challenge = refusal.headers["www-authenticate"]
