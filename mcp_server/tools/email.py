@@ -38,7 +38,10 @@ class AttachedFile(BaseModel):
     content: str = Field(description="Text, or the bytes in base64.", max_length=1_000_000)
     encoding: Literal["text", "base64"] = "text"
     type: str | None = Field(
-        default=None, description="Media type, like text/csv.", max_length=100, pattern=r"^[\w.+/\-]+$"
+        default=None,
+        description="Media type, like text/csv.",
+        max_length=100,
+        pattern=r"^[A-Za-z0-9_.+/\-]+$",
     )
 
 

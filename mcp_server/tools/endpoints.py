@@ -116,7 +116,7 @@ async def call_val_endpoint(
     method: Annotated[Literal["POST", "PUT", "PATCH", "DELETE"], Field(description="HTTP method.")] = "POST",
     body: Annotated[str | None, Field(description="The body, as text.", max_length=200_000)] = None,
     content_type: Annotated[
-        str, Field(description="Media type of the body.", max_length=100, pattern=r"^[\w.+/;= \-]+$")
+        str, Field(description="Media type of the body.", max_length=100, pattern=r"^[A-Za-z0-9_.+/;= \-]+$")
     ] = "application/json",
     branch: BranchReference = DEFAULT_BRANCH,
     request_path: RequestPath = "/",

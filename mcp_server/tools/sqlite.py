@@ -1,6 +1,7 @@
 """Tools for the account's SQLite database (POST /v1/sqlite/execute, /v1/sqlite/batch)."""
 
 import json
+import math
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -25,9 +26,15 @@ MOST_SHOWN_CHARACTERS: Final = 200_000
 
 
 def _checked_values(values: list[Any] | None) -> list[Any] | None:
-    if not all(value is None or isinstance(value, str | int | float | bool) for value in values or ()):
-        raise ValueError("must hold only text, numbers, true, false or null")
+    if not all(_is_scalar(value) for value in values or ()):
+        raise ValueError("must hold only text, finite numbers, true, false or null")
     return values
+
+
+def _is_scalar(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | int)
 
 
 def _checked_named(values: dict[str, Any] | None) -> dict[str, Any] | None:

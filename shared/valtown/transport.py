@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
-from pydantic_core import from_json, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from shared.logs import REDACTED, get_logger, redact
-from shared.valtown.errors import Unauthorized, Unavailable, ValTownError, error_for
+from shared.valtown.errors import BadRequest, Unauthorized, Unavailable, ValTownError, error_for
 from shared.valtown.fair_share import Share
 from shared.valtown.target import Query, build_target
 
@@ -205,7 +205,7 @@ class Transport:
             raise Unauthorized(None, "This is not a Val Town token.")
         body = call.body
         if body is not None and not isinstance(body, RawBody):
-            body = RawBody(to_json(body), "application/json")
+            body = RawBody(_as_json(body), "application/json")
         return self._assembled(call.method, url, {"Authorization": f"Bearer {self._token}"}, body)
 
     def _assembled(
@@ -254,6 +254,13 @@ class Transport:
 
     def _too_slow(self) -> Unavailable:
         return Unavailable(None, f"Val Town did not answer within {self._bounds.total_seconds:g} seconds.")
+
+
+def _as_json(body: Mapping[str, object]) -> bytes:
+    try:
+        return to_json(body)
+    except PydanticSerializationError:
+        raise BadRequest(None, "A value holds half a character (a lone surrogate).") from None
 
 
 async def _beginning(response: httpx.Response, limit: int) -> bytes:

@@ -11,6 +11,7 @@ from mcp_server.auth.principal import Principal
 from mcp_server.tools.catalog import build_registry
 from mcp_server.tools.context import Question
 from shared.valtown.client import ValTownClient
+from shared.valtown.transport import DEFAULT_BOUNDS, Bounds
 
 BASE_URL = "http://sandbox.test"
 
@@ -34,6 +35,7 @@ class Caller:
     principal: Principal = PRINCIPAL
     requests: list[httpx.Request] = field(default_factory=list)
     progress: list[float] = field(default_factory=list)
+    bounds: Bounds = DEFAULT_BOUNDS
 
     def with_token(self, token: str) -> "Caller":
         return replace(self, token=token)
@@ -46,7 +48,7 @@ class Caller:
             return None
 
         http = httpx.AsyncClient(transport=self.transport, event_hooks={"request": [remember]})
-        return ValTownClient(http, BASE_URL, self.token, sleep=no_pause)
+        return ValTownClient(http, BASE_URL, self.token, bounds=self.bounds, sleep=no_pause)
 
     async def report_progress(
         self, progress: float, total: float | None = None, message: str | None = None

@@ -1,6 +1,7 @@
 """Ada and Grace, calling tools against a fresh sandbox."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 
@@ -28,17 +29,32 @@ def grace(ada: Caller) -> Caller:
     return ada.with_token("vtwn_sandbox_grace")
 
 
-@pytest.fixture
-async def sandbox(tmp_path: Path, anyio_backend: str) -> AsyncIterator[FastAPI]:
-    """Return a sandbox that holds what the examples work on; every transaction has its own second."""
+@asynccontextmanager
+async def _example_sandbox(folder: Path) -> AsyncIterator[FastAPI]:
     moments = count(1_700_000_000)
-    app = create_app(tmp_path, base_url=VAL_TOWN, clock=lambda: next(moments))
+    app = create_app(folder, clock=lambda: next(moments))
     async with app.router.lifespan_context(app):
         headers = {"Authorization": "Bearer vtwn_sandbox_ada"}
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url=VAL_TOWN, headers=headers
         ) as ada:
             await prepare(ada)
+        yield app
+
+
+@pytest.fixture
+async def sandbox(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[FastAPI]:
+    """Return a sandbox that holds what the examples work on; every transaction has its own second."""
+    async with _example_sandbox(tmp_path_factory.mktemp("sandbox")) as app:
+        yield app
+
+
+@pytest.fixture
+async def second_sandbox(
+    tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
+) -> AsyncIterator[FastAPI]:
+    """Return another one."""
+    async with _example_sandbox(tmp_path_factory.mktemp("second")) as app:
         yield app
 
 
