@@ -59,6 +59,12 @@ async def second_sandbox(
 
 
 @pytest.fixture
+def examples(sandbox: FastAPI) -> Caller:
+    """Return Ada calling tools against the sandbox with the examples."""
+    return Caller(httpx.ASGITransport(sandbox))
+
+
+@pytest.fixture
 async def linked(server: Server, outside: Outside, sandbox: FastAPI) -> Server:
     """Return a running server whose Val Town is the sandbox, with a grant of Ada's."""
     outside.val_town = httpx.ASGITransport(sandbox)
