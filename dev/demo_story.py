@@ -39,6 +39,7 @@ class Story:
         scope = await self._reach_too_far(reading["access_token"])
         writing = await self._connection.step_up(scope)
         await self._work(writing["access_token"])
+        await self._write_concurrently(writing["access_token"])
         writing = await self._refresh(writing)
         await self._replay_first_code(reading["access_token"])
         await self._revoke(writing)
@@ -100,6 +101,26 @@ class Story:
         tell.got("200", text["content"].rstrip())
         tell.why("What was refused a moment ago: the same app, the same person, another token.")
         expect(text["content"] == _CODE, "the file holds something else than was written")
+
+    async def _write_concurrently(self, token: str) -> None:
+        tell = self._narrator
+        tell.step("Two edit the same file: the second one to write is refused, and loses nothing")
+        me = await self._call(call("get_me"), token)
+        named = {"val": f"{me['username']}/{_VAL}", "path": "main.ts"}
+        seen = (await self._call(call("read_file", **named), token))["file"]["version"]
+        tell.got("200", f"both have read version {seen}")
+        theirs = call("replace_in_file", **named, old_text="Hello", new_text="Hi", expected_version=seen)
+        written = await self._call(theirs, token)
+        tell.got("200", f"the first one's edit makes version {written['file']['version']}")
+        mine = call("write_file", **named, content="// mine\n", expected_version=seen)
+        tell.asked(f"tools/call write_file {json.dumps(mine.body['params']['arguments'])}")
+        result = answered(await mine.send(self._http, self._url, token), 200)["result"]
+        expect(result.get("isError") is True, "a stale write went through")
+        tell.got("200, isError", *result["content"][0]["text"].splitlines())
+        tell.why("Val Town has no conditional write: the tool compares versions just before it writes.")
+        kept = (await self._call(call("read_file", **named), token))["content"]
+        expect(kept == _CODE.replace("Hello", "Hi"), "the first one's edit is gone")
+        tell.got("200", kept.rstrip())
 
     async def _refresh(self, tokens: dict[str, Any]) -> dict[str, Any]:
         tell = self._narrator
