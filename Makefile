@@ -9,6 +9,7 @@ COMPOSE := docker compose
 CODE := auth_server mcp_server shared dev tests
 # Which tests: make test T=tests/auth_server, T="tests -k pkce"
 T ?= tests
+CALLS ?= 1000
 
 .DEFAULT_GOAL := help
 
@@ -66,6 +67,9 @@ test-fast: setup ## Run the tests that start neither processes nor containers
 e2e: setup ## Run only the tests that start real processes or containers
 	@$(PY) -m pytest -m e2e $(T)
 
+isolation: setup ## 50 people make 1,000 calls each at once, and nobody gets another's answer (CALLS=…)
+	@ISOLATION_CALLS=$(CALLS) $(PY) -m pytest -q tests/e2e/test_isolation.py
+
 conformance: setup ## Run the official MCP suite, from npm, and write docs/conformance.md
 	@$(PY) -m dev.conformance
 
@@ -107,7 +111,7 @@ clean: ## Remove what was built, started or cached here; .env and the data in .r
 		.import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run demo compliance keys setup up down logs test test-fast e2e conformance bench check fmt lint types imports spell \
+.PHONY: help run demo compliance keys setup up down logs test test-fast e2e isolation conformance bench check fmt lint types imports spell \
 	docs lock clean
 
 # The environment is completed when the pinned requirements change, and made again when its Python is gone.

@@ -23,6 +23,10 @@ KEEP_ALIVE_SECONDS: Final = 15.0
 SEND_SECONDS: Final = 30.0
 """Longest time a client may leave an event unread."""
 
+_SEPARATORS: Final = tuple(
+    (separator.encode(), f"\\u{ord(separator):04x}".encode()) for separator in "\x85\u2028\u2029"
+)
+
 
 class Reply:
     """The answer to one request; belongs to the task that works on the request."""
@@ -70,7 +74,7 @@ class Reply:
             if not _takes_events(self._scope):
                 return
             await self._begin()
-        await self._write(b"event: message\ndata: " + message + b"\n\n")
+        await self._write(_event(message))
 
     async def finish(self, response: Response) -> None:
         """Send the answer itself, and nothing after it."""
@@ -79,8 +83,7 @@ class Reply:
             await response(self._scope, self._receive, self._send)
             return
         body = bytes(response.body)
-        event = b"event: message\ndata: " + body + b"\n\n" if body else b""
-        await self._write(event, more=False)
+        await self._write(_event(body) if body else b"", more=False)
 
     def close(self) -> None:
         """Stop looking after the answer."""
@@ -138,6 +141,14 @@ class Reply:
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
+
+
+def _event(message: bytes) -> bytes:
+    """Return an event of one line: JSON escapes what ends a line of the stream, and this what many readers
+    take for one (NEL, line and paragraph separator)."""
+    for separator, escaped in _SEPARATORS:
+        message = message.replace(separator, escaped)
+    return b"event: message\ndata: " + message + b"\n\n"
 
 
 def _takes_events(scope: Scope) -> bool:

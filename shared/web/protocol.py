@@ -51,8 +51,9 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         self._begin_head()
 
     def on_headers_complete(self) -> None:
-        """Hand the request over; its head is complete."""
+        """Hand the request over; its head is complete. What is raised here is answered with 400."""
         self._end_head()
+        _check_target(self.url, self.headers)
         super().on_headers_complete()
 
     def _begin_head(self) -> None:
@@ -80,3 +81,19 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
             )
             self.transport.write(head.encode("ascii"))
         self.transport.close()
+
+
+def _check_target(target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    """Refuse a whole URL as target that names another host than the Host header does.
+
+    RFC 9112 section 3.2.2 lets the URL win; uvicorn drops its host and the rest of us see the header, so that
+    a proxy could check one name and this server another.
+
+    Raises:
+        ValueError: they differ, or the target is neither a path nor a URL.
+    """
+    if target.startswith(b"/") or target == b"*":
+        return
+    authority = target.partition(b"://")[2].partition(b"/")[0].lower()
+    if not authority or [authority] != [value.strip().lower() for name, value in headers if name == b"host"]:
+        raise ValueError("the request target names another host")

@@ -2,9 +2,6 @@
 
 from tests.requirements.entry import Requirement
 
-OPEN = "It belongs to the MCP layer, and no test decides it yet."
-SERVER = "It belongs to the HTTP server or the proxy before it, and no test decides it yet."
-
 ACCESS_TOKENS = {
     "H149": Requirement("RFC 8725 §3.2", "`alg` none in any case, or no signature."),
     "H150": Requirement("RFC 8725 §3.1", "A MAC made with the public key."),
@@ -59,18 +56,18 @@ MCP = {
         "MCP authorization: scope challenge", "A tool above the grant: 403, and nothing runs."
     ),
     "I188": Requirement("OAuth 2.1 §1.4.1", "A scope is a whole word in exact case."),
-    "I189": Requirement("CVE-2023-28858", "Calls of many people at once are never mixed up.", OPEN),
+    "I189": Requirement("CVE-2023-28858", "Calls of many people at once are never mixed up."),
     "I190": Requirement("MCP authorization", "A stream ends when its token does."),
     "I191": Requirement("MCP cancellation", "A client that leaves takes its call along."),
     "I192": Requirement("CWE-770", "An answer that is too large becomes an error."),
     "I193": Requirement("MCP tools", "A Val Town credential that died is a tool's error, not a 401 of ours."),
     "I194": Requirement("CWE-532", "An error of Val Town's that contains the credential is cleaned."),
-    "I195": Requirement("CWE-150", "Control sequences in a result are data.", OPEN),
+    "I195": Requirement("CWE-150", "Control sequences in a result are data."),
     "I196": Requirement("MCP transport", "Foreign Origin or Host."),
     "I197": Requirement("Fetch §3.2", "Preflights name exactly what is allowed."),
     "I198": Requirement("MCP security: state handles", "Handles that are guessed, others' or expired."),
     "I199": Requirement("MCP subscriptions", "Lists show what is one's own."),
-    "I200": Requirement("JSON-RPC 2.0 §4", "The same id twice at once: independent.", OPEN),
+    "I200": Requirement("JSON-RPC 2.0 §4", "The same id twice at once: independent."),
 }
 
 HTTP = {
@@ -86,14 +83,14 @@ HTTP = {
         "RFC 9112 §3.2",
         "Two Host headers.",
     ),
-    "J204": Requirement("RFC 9112 §3.2.2", "An absolute request target.", SERVER),
+    "J204": Requirement("RFC 9112 §3.2.2", "An absolute request target."),
     "J205": Requirement(
         "RFC 9110 §7.2",
         "A Host that is more than a host.",
     ),
     "J206": Requirement("RFC 9110 §15.5.14", "A huge body is cut early."),
     "J207": Requirement("CWE-400", "Slow headers and bodies are cut."),
-    "J208": Requirement("CWE-400", "Thousands of idle connections.", SERVER),
+    "J208": Requirement("CWE-400", "Thousands of idle connections."),
     "J209": Requirement(
         "RFC 9112 §9.3.2",
         "Old versions and pipelining.",

@@ -1,9 +1,10 @@
 """A running MCP server with all that it calls: an issuer and a Val Town that tests look into."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +13,14 @@ import httpx
 from redis.asyncio import Redis
 from starlette.types import ASGIApp
 
+from mcp_server.app import create_app
+from mcp_server.protocol.features import Features
+from mcp_server.settings import McpSettings
 from shared.clock import Clock
 from shared.credentials import CredentialOwner, credential_key, seal_credential
 from shared.sealing import Sealer
 from tests.support.mcp_client import McpClient
-from tests.support.tokens import TokenMint
+from tests.support.tokens import SigningKey, TokenMint
 from tests.support.waiting import until
 
 ISSUER = "https://auth.test"
@@ -104,6 +108,36 @@ class Server:
         owner = CredentialOwner(grant_id=grant_id, subject="user-ada", client_id="client-1")
         sealed = seal_credential(Sealer(ENCRYPTION_KEY), owner, token)
         await self.redis.set(credential_key(grant_id), sealed)
+
+
+def server_opener(redis: Redis, clock: Clock, key: SigningKey, outside: Outside) -> OpenServer:
+    """Return a way to run a server with other settings or features; `ready=False` does not wait for it."""
+
+    @asynccontextmanager
+    async def opened(
+        *, ready: bool = True, features: Features | None = None, **changes: Any
+    ) -> AsyncIterator[Server]:
+        given = {
+            "oauth_issuer_url": ISSUER,
+            "mcp_resource_url": RESOURCE,
+            "val_town_api_url": VAL_TOWN,
+            "oauth_encryption_key": base64.b64encode(ENCRYPTION_KEY).decode(),
+            "mcp_host": "0.0.0.0",  # noqa: S104 - nothing listens; it only must not be this computer
+        }
+        settings = McpSettings.model_validate({**given, **changes})
+        mint = TokenMint(key, settings.oauth_issuer_url, settings.mcp_resource_url)
+        async with outside.client() as http:
+            app = create_app(settings, redis=redis, http=http, clock=clock, features=features)
+            transport = httpx.ASGITransport(app)
+            async with (
+                app.router.lifespan_context(app),
+                httpx.AsyncClient(transport=transport, base_url=settings.resource_origin) as client,
+            ):
+                if ready:
+                    await until_ready(client)
+                yield Server(client, outside, mint, clock, redis, app)
+
+    return opened
 
 
 async def until_ready(client: httpx.AsyncClient) -> None:

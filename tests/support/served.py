@@ -16,9 +16,10 @@ ANSWER_SECONDS = 15.0
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[int]:
+async def serving(app: ASGIApp, *, most_connections: int | None = None) -> AsyncIterator[int]:
     """Serve an app whose lifespan runs already; gives the port."""
     config = configuration(app)
+    config.limit_concurrency = most_connections or config.limit_concurrency
     config.lifespan = "off"
     server = uvicorn.Server(config)
     listener = listen("127.0.0.1", 0, setting="none")
@@ -69,6 +70,11 @@ class Connection:
         async with asyncio.timeout(ANSWER_SECONDS):
             return await self._reader.readuntil(end)
 
+    async def read_exactly(self, length: int) -> bytes:
+        """Return the next bytes."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await self._reader.readexactly(length)
+
     async def read_rest(self) -> bytes:
         """Return everything up to the end of the connection."""
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -78,9 +84,7 @@ class Connection:
         """Return status and body of an answer with a known length."""
         answer_head = await self.read_until(b"\r\n\r\n")
         length = answer_head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
-        async with asyncio.timeout(ANSWER_SECONDS):
-            body = await self._reader.readexactly(int(length or b"0"))
-        return int(answer_head.split()[1]), body
+        return int(answer_head.split()[1]), await self.read_exactly(int(length or b"0"))
 
     def close(self) -> None:
         """Close it, as a client that goes away."""
