@@ -73,6 +73,9 @@ isolation: setup ## 50 people make 1,000 calls each at once, and nobody gets ano
 conformance: setup ## Run the official MCP suite, from npm, and write docs/conformance.md
 	@$(PY) -m dev.conformance
 
+rotation: setup ## Rotate the signing key every 5 s under load, on three replicas of each service
+	@$(PY) -m dev.rotation $(ARGS)
+
 bench: setup ## Measure against bare uvicorn and FastMCP, on one core each (ARGS=--quick)
 	@$(PY) -m dev.bench $(ARGS)
 
@@ -111,8 +114,8 @@ clean: ## Remove what was built, started or cached here; .env and the data in .r
 		.import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run demo compliance keys setup up down logs test test-fast e2e isolation conformance bench check fmt lint types imports spell \
-	docs lock clean
+# Every target that help lists.
+.PHONY: $(shell awk -F: '/^[a-z][a-z0-9-]*:.*## / { print $$1 }' $(firstword $(MAKEFILE_LIST)))
 
 # The environment is completed when the pinned requirements change, and made again when its Python is gone.
 ifeq ($(wildcard $(PY)),)

@@ -20,7 +20,7 @@ from auth_server.endpoints.errors import add_error_handlers, answer_bug
 from auth_server.grants.authorization_code import AuthorizationCodeGrant
 from auth_server.grants.base import TokenGrant
 from auth_server.grants.refresh_token import RefreshTokenGrant
-from auth_server.key_keeper import KeyKeeper
+from auth_server.key_keeper import KeyKeeper, KeyPolicy
 from auth_server.services import Services
 from auth_server.settings import AuthSettings
 from auth_server.sign_in.api_token import ApiTokenSignIn
@@ -85,11 +85,15 @@ def create_app(
     sealer = settings.sealer
     keyring = Keyring()
     keeper = KeyKeeper(
-        RedisKeyringStore(redis, sealer, clock),
+        RedisKeyringStore(redis, sealer, clock, token_seconds=settings.oauth_access_token_ttl),
         KeyCheck(redis, sealer),
         keyring,
         clock,
-        pem=settings.private_key_pem,
+        KeyPolicy(
+            pem=settings.private_key_pem,
+            algorithm=settings.oauth_signing_algorithm,
+            rotation_seconds=settings.oauth_key_rotation_seconds,
+        ),
     )
     app = FastAPI(
         title="Val Town MCP authorization server",

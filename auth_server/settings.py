@@ -1,16 +1,16 @@
 """The authorization server's settings: names, defaults and checks of the environment."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from auth_server.pem import PrivateKey, load_private_key
 from shared.oauth.access_token import MAX_LIFETIME
 from shared.settings import Port, Seconds, ServiceSettings, base_url
 
-MIN_RSA_BITS = 2048
 _NEVER_REDIRECT_SCHEMES = frozenset(
     {"about", "blob", "data", "file", "filesystem", "http", "https", "javascript", "vbscript", "ws", "wss"}
 )
@@ -23,6 +23,8 @@ class AuthSettings(ServiceSettings):
     auth_port: Port = 9000
     oauth_jwt_private_key: SecretStr | None = None
     oauth_jwt_public_key: SecretStr | None = None
+    oauth_signing_algorithm: Literal["RS256", "ES256", "EdDSA"] = "RS256"
+    oauth_key_rotation_seconds: Annotated[int, Field(ge=0)] = 7_776_000
     oauth_access_token_ttl: Annotated[Seconds, Field(le=MAX_LIFETIME)] = 3600
     oauth_refresh_token_ttl: Seconds = 2_592_000
     oauth_grant_ttl: Seconds = 31_536_000
@@ -35,9 +37,7 @@ class AuthSettings(ServiceSettings):
     @classmethod
     def _private_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            key = _load_private(value)
-            if key.key_size < MIN_RSA_BITS:
-                raise ValueError(f"is an RSA key of {key.key_size} bits; at least {MIN_RSA_BITS} are needed")
+            _load_private(value)
         return value
 
     @field_validator("oauth_jwt_public_key")
@@ -101,21 +101,12 @@ def _pem(value: SecretStr) -> str:
     return value.get_secret_value().replace("\\n", "\n").strip() + "\n"
 
 
-def _load_private(value: SecretStr) -> RSAPrivateKey:
-    try:
-        key = serialization.load_pem_private_key(_pem(value).encode(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError("is not an unencrypted PEM private key (PKCS#1 or PKCS#8)") from None
-    if not isinstance(key, RSAPrivateKey):
-        raise ValueError("is not an RSA key")
-    return key
+def _load_private(value: SecretStr) -> PrivateKey:
+    return load_private_key(_pem(value).encode())
 
 
-def _load_public(value: SecretStr) -> RSAPublicKey:
+def _load_public(value: SecretStr) -> PublicKeyTypes:
     try:
-        key = serialization.load_pem_public_key(_pem(value).encode())
+        return serialization.load_pem_public_key(_pem(value).encode())
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError("is not a PEM public key") from None
-    if not isinstance(key, RSAPublicKey):
-        raise ValueError("is not an RSA key")
-    return key

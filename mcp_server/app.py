@@ -179,7 +179,7 @@ def _build_oauth(
     # The issuer's path belongs to the URL of the keys; AUTH_SERVER_INTERNAL_URL replaces the origin alone.
     origin = settings.auth_server_internal_url or _origin(issuer)
     jwks = Jwks(to_issuer, clock, url=f"{origin}{urlsplit(issuer).path}/.well-known/jwks.json")
-    revocations = RevocationList(redis, clock)
+    revocations = RevocationList(redis, clock, on_new_keys=jwks.changed)
     server_token = settings.val_town_api_token
     sealer = settings.sealer
     tokens = ValTownTokens(
@@ -198,7 +198,7 @@ def _build_oauth(
         tokens=tokens,
         has_right_key=_right_key(KeyCheck(redis, sealer)),
         tasks={
-            "signing keys": jwks.warm,
+            "signing keys": jwks.follow,
             "revocation feed": revocations.run,
             "heartbeat": revocations.send_beats,
         },

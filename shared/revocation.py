@@ -1,10 +1,11 @@
 """The revocation feed: who revokes writes a deny key and publishes it; every mcp_server replica keeps a list.
 
-A deny key (`vt:deny:{grant}` or `vt:deny:{grant}:<jti>`) lives as long as a token of that grant could. The
-script that revokes writes and publishes it in one step. A replica subscribes, reads all deny keys, then
-follows the channel. To prove that it missed nothing, it sends itself a beat through the store each second and
-judges by when the last one that came back was sent: a feed that is dead, stuck or late shows alike, and no
-other replica is needed for it. Without that proof for `FRESH_SECONDS` nobody may rely on the list.
+A deny key (`vt:deny:{grant}` or `vt:deny:{grant}:<jti>`) lives as long as a token of that grant could; with
+`vt:deny:{keys}:<kid>` a signing key is revoked. The script that revokes writes and publishes in one step. A
+replica subscribes, reads all deny keys, then follows the channel. To prove that it missed nothing, it sends
+itself a beat through the store each second and judges by when the last one that came back was sent: a feed
+that is dead, stuck or late shows alike, and no other replica is needed for it. Without that proof for
+`FRESH_SECONDS` nobody may rely on the list.
 """
 
 import asyncio
@@ -40,16 +41,37 @@ def deny_key(grant_id: str, token_id: str | None = None) -> str:
     return f"{key}:{token_id}" if token_id else key
 
 
+def signing_key_entry(kid: str) -> tuple[str, str]:
+    """Return what stands in place of grant and token where a signing key is revoked, with all it signed.
+
+    No grant has this id: theirs have 22 characters.
+    """
+    return ("keys", kid)
+
+
 class RevocationList:
     """What is revoked, as this replica knows it, and whether it can prove that it knows everything."""
 
     def __init__(
-        self, redis: Redis, clock: Clock, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        redis: Redis,
+        clock: Clock,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        on_new_keys: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take the store's client, the wall clock and the clock that freshness is measured with."""
+        """Take the store's client, two clocks, and whom to tell of new signing keys.
+
+        Args:
+            redis: the store's client.
+            clock: the wall clock.
+            monotonic: the clock that freshness is measured with, in seconds.
+            on_new_keys: called when the issuer's keys changed, or may have while nobody listened.
+        """
         self._redis = redis
         self._clock = clock
         self._monotonic = monotonic
+        self._on_new_keys = on_new_keys
         self._beat = load_script(redis, "shared.redis.lua", "beat", allow_oom=True)
         self._own_channel = f"{CHANNEL}:{secrets.token_hex(8)}"
         self._denied: dict[str, float] = {}
@@ -58,6 +80,7 @@ class RevocationList:
         self._proved_at: float | None = None
         self._next_prune = 0.0
         self._listening = asyncio.Event()
+        self._connected_before = False
 
     def is_fresh(self) -> bool:
         """Return whether everything published up to FRESH_SECONDS ago is known."""
@@ -70,6 +93,10 @@ class RevocationList:
     def is_revoked(self, grant_id: str, token_id: str) -> bool:
         """Return whether the grant, or this one token of it, was revoked."""
         return grant_id in self._denied or f"{grant_id}:{token_id}" in self._denied
+
+    def is_key_revoked(self, kid: str) -> bool:
+        """Return whether a signing key was revoked, with every token it signed."""
+        return self.is_revoked(*signing_key_entry(kid))
 
     def __len__(self) -> int:
         """Return the number of entries."""
@@ -111,6 +138,10 @@ class RevocationList:
             # Only beats sent from now on prove anything: earlier ones may be on another connection.
             self._beats.clear()
             self._listening.set()
+            if self._connected_before:
+                # What was said meanwhile was not heard.
+                self._on_new_keys()
+            self._connected_before = True
             heard = self._monotonic()
             while self._monotonic() - heard < SILENCE_SECONDS:
                 message = await feed.get_message(timeout=BEAT_SECONDS)
@@ -152,6 +183,9 @@ class RevocationList:
         if kind == "deny":
             entry, _, seconds = rest.partition(" ")
             self._denied[entry] = self._clock.now() + float(seconds)
+            return False
+        if kind == "keys":
+            self._on_new_keys()
             return False
         sent_at = self._beats.pop(int(rest), None) if kind == "beat" else None
         if sent_at is None:

@@ -41,13 +41,18 @@ def with_store(run: Callable[[AuthSettings, Redis], Awaitable[_Result]]) -> _Res
     try:
         return asyncio.run(connected())
     except WrongEncryptionKeyError as error:
-        _end(str(error), status=2)
+        end(str(error), status=2)
     except StoreEmptiedError:
-        _end("This store is empty: no service has begun to use it, or it has lost its data.", status=1)
+        end("This store is empty: no service has begun to use it, or it has lost its data.", status=1)
     except (StoreError, OSError) as error:
-        _end(f"The store does not answer: {error}.", status=1)
+        end(f"The store does not answer: {error}.", status=1)
 
 
-def _end(sentence: str, *, status: int) -> NoReturn:
+def end(sentence: str, *, status: int) -> NoReturn:
+    """Say why a command did not do what it was asked, and end.
+
+    Raises:
+        SystemExit: always, with this status.
+    """
     typer.echo(sentence, err=True)
     raise SystemExit(status)

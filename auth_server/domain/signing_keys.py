@@ -1,16 +1,24 @@
-"""The keyring: which key signs, which keys are published (RFC 7517, RFC 8414 section 2)."""
+"""The keyring: which key signs, which keys are published (RFC 7517, RFC 8414 section 2).
 
-from collections.abc import Iterable
+A key is `next` (published, signs nothing yet), `active` (signs), `retiring` (published for the tokens that it
+signed) and then `gone`. The store moves them along; see `store.redis.keyring`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from joserfc.jwk import RSAKey
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from auth_server.pem import load_private_key
 from shared.oauth.errors import TemporarilyUnavailable
+from shared.oauth.signatures import SignatureKey
 
-RSA_BITS = 2048
-ALGORITHM = "RS256"
+RSA_BITS: Final = 2048
 
 
 class KeyState(StrEnum):
@@ -19,37 +27,81 @@ class KeyState(StrEnum):
     NEXT = "next"
     ACTIVE = "active"
     RETIRING = "retiring"
+    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
-class SigningKey:
-    """A key pair of ours. `since` is when it got its state, in seconds since the epoch."""
+class KeyRecord:
+    """What is known of a key beside its halves. Times are seconds since the epoch, None until set."""
 
-    key: RSAKey
     kid: str
+    algorithm: str
     state: KeyState
-    since: float
-    algorithm: str = ALGORITHM
+    published_at: float
+    due_at: float | None = None
+    """When a next key becomes active; None: it stands by."""
+    activated_at: float | None = None
+    gone_at: float | None = None
+    """When a retiring key goes, or a gone one went."""
+    imported: bool = False
+    """Whether it came from OAUTH_JWT_PRIVATE_KEY."""
 
-    def public_jwk(self) -> dict[str, Any]:
-        """Return the public JWK (RFC 7517 section 4)."""
-        return {**self.key.as_dict(private=False), "kid": self.kid, "use": "sig", "alg": self.algorithm}
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A key pair and its name: the JWK thumbprint (RFC 7638), the same on every replica."""
+
+    key: SignatureKey
+    kid: str
+    algorithm: str
 
     def pem(self) -> bytes:
         """Return the private key as PEM, to be sealed."""
         return self.key.as_pem(private=True)
 
-
-def from_pem(pem: str | bytes, *, state: KeyState, since: float) -> SigningKey:
-    """Return the key in a PEM; its `kid` is the JWK thumbprint (RFC 7638), the same on every replica."""
-    key = RSAKey.import_key(pem)
-    return SigningKey(key=key, kid=key.thumbprint(), state=state, since=since)
+    def public_jwk(self) -> dict[str, Any]:
+        """Return the public JWK (RFC 7517 section 4)."""
+        return {**self.key.as_dict(private=False), "kid": self.kid, "use": "sig", "alg": self.algorithm}
 
 
-def generate_key(*, state: KeyState, since: float) -> SigningKey:
-    """Return a new RSA key."""
-    key = RSAKey.generate_key(RSA_BITS, auto_kid=False)
-    return SigningKey(key=key, kid=key.thumbprint(), state=state, since=since)
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key pair of the ring, and where it is in its life."""
+
+    pair: KeyPair
+    record: KeyRecord
+
+
+def from_pem(pem: str | bytes) -> KeyPair:
+    """Return the key pair in a PEM: RSA signs RS256, P-256 ES256, Ed25519 EdDSA.
+
+    Raises:
+        ValueError: see `load_private_key`.
+    """
+    encoded = pem.encode() if isinstance(pem, str) else pem
+    match load_private_key(encoded):
+        case RSAPrivateKey():
+            return _pair(RSAKey.import_key(encoded), "RS256")
+        case EllipticCurvePrivateKey():
+            return _pair(ECKey.import_key(encoded), "ES256")
+        case Ed25519PrivateKey():
+            return _pair(OKPKey.import_key(encoded), "EdDSA")
+
+
+_GENERATORS: Final[Mapping[str, Callable[[], SignatureKey]]] = {
+    "RS256": lambda: RSAKey.generate_key(RSA_BITS, auto_kid=False),
+    "ES256": lambda: ECKey.generate_key("P-256", auto_kid=False),
+    "EdDSA": lambda: OKPKey.generate_key("Ed25519", auto_kid=False),
+}
+
+
+def generate_key(algorithm: str = "RS256") -> KeyPair:
+    """Return a new key pair for one of the signing algorithms. RSA takes some tenths of a second."""
+    return _pair(_GENERATORS[algorithm](), algorithm)
+
+
+def _pair(key: SignatureKey, algorithm: str) -> KeyPair:
+    return KeyPair(key=key, kid=key.thumbprint(), algorithm=algorithm)
 
 
 class Keyring:
@@ -63,7 +115,7 @@ class Keyring:
     def replace(self, keys: Iterable[SigningKey]) -> None:
         """Take what the store holds now. A set without an active key is ignored: the old one goes on."""
         keys = tuple(keys)
-        active = next((key for key in keys if key.state is KeyState.ACTIVE), None)
+        active = next((key for key in keys if key.record.state is KeyState.ACTIVE), None)
         if active is not None:
             self._active = active
             self._published = keys
@@ -78,7 +130,16 @@ class Keyring:
         """Whether there is a key to sign with."""
         return self._active is not None
 
-    def active(self) -> SigningKey:
+    @property
+    def records(self) -> tuple[KeyRecord, ...]:
+        """What is known of each published key."""
+        return tuple(key.record for key in self._published)
+
+    def algorithm(self, default: str) -> str:
+        """Return the algorithm of the key that signs; before one was loaded, what the caller expects."""
+        return default if self._active is None else self._active.pair.algorithm
+
+    def active(self) -> KeyPair:
         """Return the key that signs.
 
         Raises:
@@ -86,11 +147,11 @@ class Keyring:
         """
         if self._active is None:
             raise TemporarilyUnavailable("The signing keys are not loaded yet.")
-        return self._active
+        return self._active.pair
 
-    def find(self, kid: str) -> SigningKey | None:
+    def find(self, kid: str) -> KeyPair | None:
         """Return the published key with this id."""
-        return next((key for key in self._published if key.kid == kid), None)
+        return next((key.pair for key in self._published if key.pair.kid == kid), None)
 
     def jwks(self) -> dict[str, object]:
         """Return the JWK Set of every published key.
@@ -99,4 +160,4 @@ class Keyring:
             TemporarilyUnavailable: no key was loaded yet.
         """
         self.active()
-        return {"keys": [key.public_jwk() for key in self._published]}
+        return {"keys": [key.pair.public_jwk() for key in self._published]}

@@ -4,23 +4,22 @@ import hmac
 import json
 import secrets
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import RSAKey
-from joserfc.jws import JWSRegistry
 
 from auth_server.domain import generate
 from auth_server.domain.signing_keys import Keyring
 from auth_server.models import Grant
 from shared import strict_json
 from shared.clock import Clock
-from shared.oauth.access_token import GRANT_ID_CLAIM, SIGNING_ALGORITHMS, TYP
+from shared.oauth.access_token import GRANT_ID_CLAIM, TYP
 from shared.oauth.errors import InvalidGrant
 from shared.oauth.scopes import format_scope
+from shared.oauth.signatures import REGISTRY, SignatureKey
 from shared.sealing import Sealer, base64url, from_base64url
 
 _GRANT_ID_BYTES = 16
@@ -114,7 +113,7 @@ class TokenIssuer:
             "jti": generate.token_id(),
             GRANT_ID_CLAIM: grant.grant_id,
         }
-        return jwt.encode(header, claims, key.key, algorithms=[key.algorithm])
+        return jwt.encode(header, claims, key.key, registry=REGISTRY)
 
     def refresh_token(self, grant_id: str, generation: int) -> RefreshToken:
         """Return a new refresh token: grant, generation, 256 random bits, and a MAC over all of it."""
@@ -149,9 +148,8 @@ class TokenIssuer:
         try:
             token = jwt.decode(
                 value,
-                lambda recipient: self._public_key(str(recipient.headers().get("kid"))),
-                algorithms=list(SIGNING_ALGORITHMS),
-                registry=JWSRegistry(algorithms=list(SIGNING_ALGORITHMS)),
+                lambda recipient: self._public_key(recipient.headers()),
+                registry=REGISTRY,
             )
             claims = token.claims
             if token.header.get("typ") != TYP or claims["iss"] != self._issuer:
@@ -178,9 +176,10 @@ class TokenIssuer:
             unverified_header.get("typ") == TYP and isinstance(kid, str) and self._keyring.find(kid) is None
         )
 
-    def _public_key(self, kid: str) -> RSAKey:
-        key = self._keyring.find(kid)
-        if key is None:
+    def _public_key(self, unverified_header: Mapping[str, object]) -> SignatureKey:
+        key = self._keyring.find(str(unverified_header.get("kid")))
+        # RFC 8725 section 3.1: the key says which algorithm it is for, not the token.
+        if key is None or key.algorithm != unverified_header.get("alg"):
             raise ValueError("unknown key")
         return key.key
 

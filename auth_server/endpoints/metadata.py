@@ -5,13 +5,14 @@ from starlette.responses import JSONResponse, Response
 
 from auth_server.domain import pkce
 from auth_server.domain.registration import AUTH_METHODS
-from auth_server.domain.signing_keys import ALGORITHM
 from auth_server.endpoints.pages import STYLESHEET, STYLESHEET_PATH
 from auth_server.services import Services, ServicesDep
+from shared.oauth.signatures import JWKS_MAX_AGE
 from shared.policy import ALL_SCOPES
 
 router = APIRouter()
 _CACHE = {"Cache-Control": "public, max-age=300"}
+_CACHE_KEYS = {"Cache-Control": f"public, max-age={JWKS_MAX_AGE}"}
 
 
 async def server_metadata(services: ServicesDep) -> Response:
@@ -23,7 +24,9 @@ async def openid_configuration(services: ServicesDep) -> Response:
     """Return the same where OpenID clients look, with the members OpenID Connect Discovery requires."""
     body = _metadata(services) | {
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [ALGORITHM],
+        "id_token_signing_alg_values_supported": [
+            services.keyring.algorithm(services.settings.oauth_signing_algorithm)
+        ],
     }
     return JSONResponse(body, headers=_CACHE)
 
@@ -31,7 +34,7 @@ async def openid_configuration(services: ServicesDep) -> Response:
 @router.api_route("/.well-known/jwks.json", methods=["GET", "HEAD"])
 async def jwks(services: ServicesDep) -> Response:
     """Return the public keys."""
-    return JSONResponse(services.keyring.jwks(), headers=_CACHE)
+    return JSONResponse(services.keyring.jwks(), headers=_CACHE_KEYS)
 
 
 @router.get(STYLESHEET_PATH, include_in_schema=False)

@@ -17,13 +17,17 @@ from mcp_server.auth.issuer import IssuerUnavailableError, fetch_document
 from shared import strict_json
 from shared.clock import Clock
 from shared.logs import get_logger
+from shared.oauth.signatures import REFETCH_SECONDS, SignatureKey
 from shared.sealing import from_base64url
 
 REFRESH_SECONDS: Final = 300.0
 """After so long the keys are read again, in the background: a withdrawn key lives no longer."""
 
-COOLDOWN_SECONDS: Final = 30.0
+COOLDOWN_SECONDS: Final = float(REFETCH_SECONDS)
 """Between two reads, whatever tokens name."""
+
+TOLD_COOLDOWN_SECONDS: Final = 0.5
+"""Between two reads when the issuer itself says that its keys changed."""
 
 COLD_RETRY_SECONDS: Final = 0.2
 """Between two reads while there are no keys at all."""
@@ -33,7 +37,7 @@ STALE_SECONDS: Final = 86_400.0
 
 UNKNOWN_SECONDS: Final = 300.0
 MAX_UNKNOWN: Final = 128
-MAX_KEYS: Final = 20
+MAX_KEYS: Final = 64
 MIN_RSA_BITS: Final = 2048
 
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -51,7 +55,7 @@ class VerificationKey:
 
     kid: str
     algorithm: str
-    key: RSAKey | ECKey | OKPKey
+    key: SignatureKey
 
 
 class Jwks:
@@ -68,6 +72,7 @@ class Jwks:
         self._last_failed = False
         self._unknown: dict[str, float] = {}
         self._refreshing: asyncio.Task[None] | None = None
+        self._told = False
         self.generation = 0
         """Grows whenever the keys change: what was verified with them must be verified again."""
 
@@ -99,6 +104,19 @@ class Jwks:
             # Only on the issuer's word: a key published since the last read must not be taken for unknown.
             self._remember_unknown(unverified_kid)
         return key
+
+    def changed(self) -> None:
+        """Take the hint that the keys changed: read them soon, whatever the cooldown."""
+        self._told = True
+
+    async def follow(self) -> None:
+        """Read the keys for the first time, trying until it works, and again whenever they changed."""
+        await self.warm()
+        while True:
+            await asyncio.sleep(TOLD_COOLDOWN_SECONDS)
+            if self._told:
+                self._told = False
+                await asyncio.shield(self._start_refresh())
 
     async def warm(self) -> None:
         """Read the keys for the first time, trying until it works."""

@@ -19,3 +19,5 @@ class Principal:
     expires_at: int | None
     token_id: str | None
     legacy: bool = False
+    key_id: str | None = None
+    """The `kid` of the key that signed the token."""

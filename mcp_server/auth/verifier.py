@@ -16,6 +16,7 @@ from shared.logs import get_logger
 from shared.oauth.access_token import GRANT_ID_CLAIM, LEEWAY, MAX_LIFETIME, SIGNING_ALGORITHMS, TYP
 from shared.oauth.errors import InvalidToken
 from shared.oauth.scopes import expand, in_order
+from shared.oauth.signatures import REGISTRY
 from shared.policy import RESOURCE_SCOPES
 from shared.revocation import RevocationList
 from shared.sealing import from_base64url
@@ -111,7 +112,7 @@ class TokenVerifier:
         claims = _read_object(payload, "payload")
         self._check_parties(claims)
         self._check_times(claims)
-        return _principal(claims)
+        return _principal(claims, key.kid)
 
     def _check_parties(self, claims: Mapping[str, object]) -> None:
         if claims.get("iss") != self._issuer:
@@ -136,6 +137,8 @@ class TokenVerifier:
             raise RevocationUnknownError
         if self._revocations.is_revoked(principal.grant_id or "", principal.token_id or ""):
             raise InvalidToken("The access token was revoked.")
+        if principal.key_id is not None and self._revocations.is_key_revoked(principal.key_id):
+            raise InvalidToken("The key that signed the access token was revoked.")
 
 
 def _take_apart(unverified_token: str) -> tuple[Mapping[str, object], bytes]:
@@ -180,12 +183,12 @@ def _check_signature(token: str, header: Mapping[str, object], key: Verification
     if header["alg"] != key.algorithm:
         raise _invalid("its algorithm is not that of its key")
     try:
-        jws.deserialize_compact(token, key.key, algorithms=[key.algorithm])
+        jws.deserialize_compact(token, key.key, registry=REGISTRY)
     except (JoseError, ValueError):
         raise _invalid("its signature is wrong") from None
 
 
-def _principal(claims: Mapping[str, object]) -> Principal:
+def _principal(claims: Mapping[str, object], kid: str) -> Principal:
     granted = in_order(name for name in _text(claims, "scope").split(" ") if name in _KNOWN_SCOPES)
     return Principal(
         subject=_name(claims, "sub"),
@@ -195,6 +198,7 @@ def _principal(claims: Mapping[str, object]) -> Principal:
         scopes=expand(granted),
         expires_at=_seconds(claims, "exp"),
         token_id=_name(claims, "jti"),
+        key_id=kid,
     )
 
 

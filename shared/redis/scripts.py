@@ -7,7 +7,7 @@ from redis.commands.core import AsyncScript
 
 
 def load_script(
-    redis: Redis, package: str, name: str, *, prelude: str | None = None, allow_oom: bool = False
+    redis: Redis, package: str, name: str, *, prelude: str | tuple[str, ...] = (), allow_oom: bool = False
 ) -> AsyncScript:
     """Return the script `<name>.lua` of a package; it runs by digest, and is sent again if forgotten.
 
@@ -15,12 +15,11 @@ def load_script(
         redis: the store's client.
         package: where the file is.
         name: the file's name without ending.
-        prelude: another file of the package whose local functions the script uses.
+        prelude: other files of the package whose local functions the script uses, in this order.
         allow_oom: also runs when the store is full; for what takes rights away, and must not fail then.
     """
-    source = _read(package, name)
-    if prelude is not None:
-        source = _read(package, prelude) + source
+    preludes = (prelude,) if isinstance(prelude, str) else prelude
+    source = "".join(_read(package, part) for part in (*preludes, name))
     # With the shebang a script on a cluster cannot touch a key of another hash slot, and a store that is full
     # or read-only refuses it before it has written anything.
     shebang = "#!lua flags=allow-oom\n" if allow_oom else "#!lua\n"

@@ -12,7 +12,7 @@ from shared.key_check import KeyCheck
 from shared.sealing import Sealer
 from tests.auth_server.answers import refused
 from tests.auth_server.conftest import OpenServer
-from tests.auth_server.deployment import AuthServer, new_pem
+from tests.auth_server.deployment import AuthServer
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -32,11 +32,6 @@ def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the keeper look at once, and not only every few seconds."""
     monkeypatch.setattr("auth_server.key_keeper.RELOAD_SECONDS", 0.01)
     monkeypatch.setattr("auth_server.key_keeper.RETRY_SECONDS", 0.01)
-
-
-@pytest.fixture(scope="session")
-def second_pem() -> str:
-    return new_pem()
 
 
 async def emptied(redis: Redis) -> None:
@@ -117,20 +112,7 @@ async def test_a_replica_that_never_had_the_key_of_its_store_judges_nobody(
         assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
-async def test_an_access_token_of_a_key_not_loaded_here_yet_is_revoked_all_the_same(
-    open_server: OpenServer, second_pem: str
-) -> None:
-    async with open_server() as behind, open_server(oauth_jwt_private_key=second_pem) as ahead:
-        client = await ahead.registered()
-        tokens, others = await client.tokens(ahead.browser()), await client.tokens(ahead.browser())
-        assert (await elsewhere(client, behind).revoke(tokens["access_token"])).status_code == 200
-        assert await behind.is_denied(tokens)
-        assert not await behind.is_denied(others)
-
-
-async def test_a_token_of_a_key_that_nobody_has_revokes_nothing(
-    open_server: OpenServer, second_pem: str
-) -> None:
+async def test_a_token_of_a_key_that_nobody_has_revokes_nothing(open_server: OpenServer) -> None:
     async with open_server() as server:
         client = await server.registered()
         tokens = await client.tokens(server.browser())

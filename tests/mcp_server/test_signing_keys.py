@@ -7,7 +7,9 @@ import httpx
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
+from redis.asyncio import Redis
 
+from shared.revocation import CHANNEL, deny_key, signing_key_entry
 from tests.requirements import requirement
 from tests.support.resource_server import (
     OpenServer,
@@ -18,6 +20,7 @@ from tests.support.resource_server import (
     until_ready,
 )
 from tests.support.tokens import SigningKey
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -104,7 +107,7 @@ _BAD_SETS: dict[str, Callable[[SigningKey], httpx.Response]] = {
     "a private key": lambda key: streamed(200, _keys(key.private_jwk())),
     "two keys of one kid": lambda key: streamed(200, _keys(key.public_jwk(), key.public_jwk())),
     "too many keys": lambda key: streamed(
-        200, _keys(key.public_jwk(), *({**key.public_jwk(), "kid": f"k{n}"} for n in range(20)))
+        200, _keys(key.public_jwk(), *({**key.public_jwk(), "kid": f"k{n}"} for n in range(64)))
     ),
     "a key for encryption": lambda key: streamed(200, _keys({**key.public_jwk(), "use": "enc"})),
     "another algorithm": lambda key: streamed(200, _keys({**key.public_jwk(), "alg": "RS512"})),
@@ -172,3 +175,48 @@ async def test_keys_of_other_kinds_beside_ours_do_no_harm(server: Server, second
     claims = server.mint.claims(server.clock.now())
     token = second_key.sign(server.mint.header(kid="key-2"), claims)
     assert (await server.present(token)).status_code == 200
+
+
+@requirement("H173")
+async def test_tokens_of_a_revoked_key_are_refused_at_once_though_the_key_is_still_cached(
+    server: Server, redis: Redis, second_key: SigningKey
+) -> None:
+    server.outside.keys.append(second_key.public_jwk())
+    server.clock.advance(31)
+    claims = server.mint.claims(server.clock.now())
+    other = second_key.sign(server.mint.header(kid="key-2"), claims)
+    known = server.token()
+    assert (await server.present(known)).status_code == 200
+    assert (await server.present(other)).status_code == 200
+    entry = signing_key_entry("key-1")
+    await redis.set(deny_key(*entry), "1", ex=60)
+    await redis.publish(CHANNEL, f"deny {':'.join(entry)} 60")
+    assert_invalid_token(await first_refusal(server, known))
+    assert_invalid_token(await server.present(server.token(jti="never seen before")))
+    assert (await server.present(other)).status_code == 200
+
+
+@requirement("H173")
+async def test_a_replica_that_starts_later_knows_of_a_revoked_key(
+    open_server: OpenServer, redis: Redis
+) -> None:
+    await redis.set(deny_key(*signing_key_entry("key-1")), "1", ex=60)
+    async with open_server() as server:
+        assert_invalid_token(await server.present(server.token()))
+
+
+async def test_a_hint_that_keys_changed_is_followed_within_the_cooldown(
+    server: Server, redis: Redis, second_key: SigningKey
+) -> None:
+    server.outside.keys.append(second_key.public_jwk())
+    before = _fetches(server)
+    await redis.publish(CHANNEL, "keys changed")
+
+    async def was_read() -> bool:
+        return _fetches(server) > before
+
+    await until(was_read)
+    claims = server.mint.claims(server.clock.now())
+    token = second_key.sign(server.mint.header(kid="key-2"), claims)
+    assert (await server.present(token)).status_code == 200
+    assert _fetches(server) == before + 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from auth_server.settings import AuthSettings
 from shared.sealing import Sealer, key_id
@@ -236,14 +236,26 @@ def test_a_short_key_is_told(tmp_path: Path) -> None:
     assert "2048" in problem
 
 
+@pytest.mark.parametrize(
+    "key",
+    [ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate()],
+    ids=["P-256", "Ed25519"],
+)
+def test_elliptic_keys_may_sign(
+    tmp_path: Path, key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+) -> None:
+    settings = load(tmp_path, OAUTH_JWT_PRIVATE_KEY=pem(key), OAUTH_JWT_PUBLIC_KEY=public_pem(key))
+    assert settings.private_key_pem == pem(key)
+
+
 def test_keys_of_other_kinds_are_told(tmp_path: Path, rsa_key: rsa.RSAPrivateKey) -> None:
-    elliptic = ec.generate_private_key(ec.SECP256R1())
+    elliptic = ec.generate_private_key(ec.SECP384R1())
     (problem,) = problems(tmp_path, OAUTH_JWT_PRIVATE_KEY=pem(elliptic))
-    assert "RSA" in problem
+    assert "P-256" in problem
     (problem,) = problems(
         tmp_path, OAUTH_JWT_PRIVATE_KEY=pem(rsa_key), OAUTH_JWT_PUBLIC_KEY=public_pem(elliptic)
     )
-    assert "RSA" in problem
+    assert "key pair does not match" in problem
     protected = rsa_key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

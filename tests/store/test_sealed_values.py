@@ -5,7 +5,8 @@ from redis.asyncio import Redis
 
 from auth_server.domain.approval import seal_session_credential
 from auth_server.domain.generate import digest
-from auth_server.domain.signing_keys import KeyState, SigningKey, generate_key
+from auth_server.domain.signing_keys import KeyPair, generate_key
+from auth_server.store.base import KeyRole
 from auth_server.store.redis import sealed_values
 from auth_server.store.redis.keyring import SEALED_KEYS, RedisKeyringStore
 from auth_server.store.redis.sealed_values import KeyUse, SealedValues
@@ -42,18 +43,18 @@ async def keep_session(redis: Redis, session_id: str, sealer: Sealer) -> None:
 
 
 @pytest.fixture(scope="module")
-def signing_key() -> SigningKey:
-    return generate_key(state=KeyState.ACTIVE, since=0)
+def signing_key() -> KeyPair:
+    return generate_key()
 
 
 @pytest.fixture
 async def store(
-    redis: Redis, clock: Clock, signing_key: SigningKey, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, clock: Clock, signing_key: KeyPair, monkeypatch: pytest.MonkeyPatch
 ) -> SealedValues:
     """Return the values of a store that was sealed with the old key throughout, as the new one finds it."""
     monkeypatch.setattr(sealed_values, "BATCH", 5)
     await KeyCheck(redis, BEFORE).claim()
-    await RedisKeyringStore(redis, BEFORE, clock).activate(signing_key, replace=True)
+    await RedisKeyringStore(redis, BEFORE, clock, token_seconds=3600).add(signing_key, KeyRole.FIRST)
     for number in range(CREDENTIALS):
         await keep_credential(redis, number, BEFORE)
     await keep_session(redis, "vtss_one", BEFORE)
@@ -71,7 +72,7 @@ def use(key: bytes, **counts: int) -> KeyUse:
 
 @requirement("L233")
 async def test_everything_is_sealed_again_and_opens_as_before(
-    store: SealedValues, redis: Redis, clock: Clock, signing_key: SigningKey
+    store: SealedValues, redis: Redis, clock: Clock, signing_key: KeyPair
 ) -> None:
     done = await store.reseal()
     assert (done.resealed, done.unopened.total()) == (CREDENTIALS + 1, 0)
@@ -79,8 +80,8 @@ async def test_everything_is_sealed_again_and_opens_as_before(
     for number in range(CREDENTIALS):
         assert await CredentialStore(redis, only_new).read(owner(number)) == f"vtwn_{number}"
         assert 0 < await redis.ttl(credential_key(owner(number).grant_id)) <= 1000
-    (loaded,) = await RedisKeyringStore(redis, only_new, clock).load()
-    assert loaded.pem() == signing_key.pem()
+    (loaded,) = await RedisKeyringStore(redis, only_new, clock, token_seconds=3600).load()
+    assert loaded.pair.pem() == signing_key.pem()
     again = await store.reseal()
     assert again.resealed == 0
 
@@ -151,8 +152,8 @@ async def test_it_does_nothing_without_every_key_in_use_or_to_an_empty_store(
 
 
 async def test_a_signing_key_is_sealed_again_when_it_is_loaded(
-    store: SealedValues, redis: Redis, clock: Clock, signing_key: SigningKey
+    store: SealedValues, redis: Redis, clock: Clock, signing_key: KeyPair
 ) -> None:
-    (loaded,) = await RedisKeyringStore(redis, AFTER, clock).load()
-    assert loaded.pem() == signing_key.pem()
+    (loaded,) = await RedisKeyringStore(redis, AFTER, clock, token_seconds=3600).load()
+    assert loaded.pair.pem() == signing_key.pem()
     assert sealing_key_id((await redis.hgetall(SEALED_KEYS))[signing_key.kid]) == key_id(NEW)

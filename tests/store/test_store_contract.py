@@ -12,14 +12,15 @@ import pytest
 from redis.asyncio import Redis
 
 from auth_server.domain import generate
-from auth_server.domain.signing_keys import KeyState, SigningKey, generate_key
+from auth_server.domain.signing_keys import KeyPair, generate_key
 from auth_server.models import AuthorizationCode, Grant, PendingAuthorization
-from auth_server.store.base import CodeRedemption, Redemption, RefreshRotation, Rotation
+from auth_server.store.base import CodeRedemption, KeyRole, Redemption, RefreshRotation, Rotation
 from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
 from auth_server.store.redis.keyring import RedisKeyringStore
 from auth_server.store.redis.pending_authorizations import RedisPendingAuthorizationStore
 from shared.clock import Clock
 from shared.key_check import KeyCheck, WrongEncryptionKeyError
+from shared.oauth.signatures import PUBLISHED_BEFORE_USE
 from shared.redis.client import connect
 from shared.revocation import deny_key
 from shared.sealing import Sealer
@@ -229,27 +230,49 @@ async def test_a_pending_authorization_of_another_browser_stays(redis: Redis, cl
 
 
 @pytest.fixture(scope="module")
-def signing_keys() -> list[SigningKey]:
-    return [generate_key(state=KeyState.ACTIVE, since=0) for _ in range(4)]
+def signing_keys() -> list[KeyPair]:
+    return [generate_key("EdDSA") for _ in range(CLIENTS)]
 
 
-@pytest.mark.parametrize("replace_active", [False, True])
-async def test_however_many_activate_keys_at_once_one_is_active(
-    clients: Sequence[Redis], clock: Clock, signing_keys: list[SigningKey], replace_active: bool
-) -> None:
+@pytest.fixture
+def rings(clients: Sequence[Redis], clock: Clock) -> list[RedisKeyringStore]:
     sealer = Sealer(bytes(range(32)))
-    stores = [RedisKeyringStore(client, sealer, clock) for client in clients]
+    return [RedisKeyringStore(client, sealer, clock, token_seconds=3600) for client in clients]
+
+
+@pytest.mark.parametrize("role", [KeyRole.FIRST, KeyRole.SCHEDULED])
+async def test_however_many_add_a_first_key_at_once_one_is_active(
+    clients: Sequence[Redis], rings: list[RedisKeyringStore], signing_keys: list[KeyPair], role: KeyRole
+) -> None:
     for _ in range(ROUNDS):
         await clients[0].flushdb()
-        await race(
+        await race([partial(ring.add, key, role) for ring, key in zip(rings, signing_keys, strict=True)])
+        states = [record.state for record in await rings[0].records()]
+        # One of those that came too late to be the first waits for its turn.
+        assert sorted(states) == (["active"] if role is KeyRole.FIRST else ["active", "next"])
+
+
+async def test_however_many_rotate_an_old_key_at_once_it_has_one_successor(
+    clients: Sequence[Redis], rings: list[RedisKeyringStore], signing_keys: list[KeyPair], clock: Clock
+) -> None:
+    first, standby = generate_key("EdDSA"), generate_key("EdDSA")
+    for _ in range(ROUNDS):
+        await clients[0].flushdb()
+        await rings[0].add(first, KeyRole.FIRST)
+        await rings[0].add(standby, KeyRole.STANDBY)
+        begun = await race(
             [
-                partial(store.activate, key, replace=replace_active)
-                for store, key in zip(stores, signing_keys * (CLIENTS // len(signing_keys)), strict=True)
+                partial(ring.rotate, key, replacing=first.kid)
+                for ring, key in zip(rings, signing_keys, strict=True)
             ]
         )
-        states = [state.partition(" ")[0] for state in (await clients[0].hgetall("vt:{keys}:state")).values()]
-        expected = ["active", "retiring", "retiring", "retiring"] if replace_active else ["active"]
-        assert sorted(states) == expected
+        assert [each.kid for each in begun if each is not None] == [standby.kid]
+        clock.advance(PUBLISHED_BEFORE_USE)
+        changed = await race([ring.advance for ring in rings])
+        assert changed.count(True) == 1
+        states = [record.state for record in await rings[0].records()]
+        assert sorted(states) == ["active", "next", "retiring"]
+        clock.offset = 0.0
 
 
 async def test_of_several_encryption_keys_at_once_one_claims_an_empty_store(clients: Sequence[Redis]) -> None:

@@ -1,0 +1,106 @@
+"""`python -m auth_server keys`: the signing keys, their rotation, and taking one out in an emergency."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from redis.asyncio import Redis
+
+from auth_server.commands.session import end, with_store
+from auth_server.domain.signing_keys import KeyRecord, KeyState, generate_key
+from auth_server.settings import AuthSettings
+from auth_server.store.base import RingFullError, RotationBegun
+from auth_server.store.redis.keyring import RedisKeyringStore
+from shared.clock import Clock
+from shared.key_check import KeyCheck
+
+command = typer.Typer(help="The signing keys: list, rotate, revoke.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@command.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """Show every key: next ones are published in advance, retiring ones for the tokens they signed."""
+
+    async def look(settings: AuthSettings, redis: Redis) -> Sequence[KeyRecord]:
+        return await (await _ring(settings, redis)).records()
+
+    records = with_store(look)
+    if as_json:
+        typer.echo(json.dumps([asdict(record) for record in records], indent=2))
+        return
+    typer.echo(f"{'kid':45}{'alg':7}{'state':10}{'published':22}{'signs':28}{'goes':22}")
+    for record in records:
+        published = f"{_time(record.published_at):22}"
+        typer.echo(
+            f"{record.kid:45}{record.algorithm:7}{record.state:10}{published}{_signs(record):28}{_goes(record)}"
+        )
+
+
+@command.command()
+def rotate(as_json: AsJson = False) -> None:
+    """Let the key that stands by sign, as soon as everybody can know it, and make a new one stand by."""
+
+    async def begin(settings: AuthSettings, redis: Redis) -> RotationBegun | None:
+        ring = await _ring(settings, redis)
+        active = next((each for each in await ring.records() if each.state is KeyState.ACTIVE), None)
+        imported = active is not None and settings.private_key_pem is not None
+        algorithm = active.algorithm if active and imported else settings.oauth_signing_algorithm
+        return await ring.rotate(generate_key(algorithm))
+
+    try:
+        begun = with_store(begin)
+    except RingFullError:
+        end("Too many keys are published. Wait until some of the retiring ones are gone.", status=1)
+    if begun is None:
+        end("There is no active key yet. Start auth_server once; the first replica makes one.", status=1)
+    if as_json:
+        typer.echo(json.dumps(asdict(begun)))
+        return
+    typer.echo(f"{begun.kid} signs from {_time(begun.due_at)} on.")
+
+
+@command.command()
+def revoke(
+    kid: Annotated[str, typer.Argument(help="The key's name, as `keys list` shows it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take a key out at once: every token it signed is refused within a second, and clients refresh."""
+
+    async def take_out(settings: AuthSettings, redis: Redis) -> str | None:
+        substitute = generate_key(settings.oauth_signing_algorithm)
+        return await (await _ring(settings, redis)).revoke(kid, substitute=substitute)
+
+    signs_now = with_store(take_out)
+    if signs_now is None:
+        end(f"There is no key {kid}, or it is gone already.", status=1)
+    if as_json:
+        typer.echo(json.dumps({"revoked": kid, "active": signs_now}))
+        return
+    typer.echo(f"Revoked: {kid}. {signs_now} signs now.")
+
+
+async def _ring(settings: AuthSettings, redis: Redis) -> RedisKeyringStore:
+    # First: nothing may be sealed with a key that other processes could not know of.
+    await KeyCheck(redis, settings.sealer).verify()
+    return RedisKeyringStore(redis, settings.sealer, Clock(), token_seconds=settings.oauth_access_token_ttl)
+
+
+def _signs(record: KeyRecord) -> str:
+    if record.due_at is not None:
+        return f"from {_time(record.due_at)}"
+    if record.activated_at is not None:
+        return f"since {_time(record.activated_at)}" if record.state is KeyState.ACTIVE else "signed"
+    return "stands by" if record.state is KeyState.NEXT else "never"
+
+
+def _goes(record: KeyRecord) -> str:
+    return "" if record.gone_at is None else _time(record.gone_at)
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
