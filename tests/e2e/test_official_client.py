@@ -1,117 +1,23 @@
-"""The official Python client, with nothing of ours but a person who signs in by script."""
+"""The official Python client: connecting, stepping up, coming back."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import anyio
 import httpx
-import httpx2
 import pytest
-from mcp import Client
-from mcp.client.auth import OAuthClientProvider
-from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import (
-    AuthorizationCodeResult,
-    OAuthClientInformationFull,
-    OAuthClientMetadata,
-    OAuthToken,
-)
-from mcp_types import CallToolResult
 
 from dev.deployment import AUTH, MCP, Deployment, deploy
-from dev.environment import SANDBOX_TOKENS
-from dev.flow import Browser, OAuthClient
+from dev.flow import OAuthClient
 from dev.mcp_messages import call
+from tests.e2e.official_client import REDIRECT_URI, Connected, Memory, connect
 
 pytestmark = [pytest.mark.e2e, pytest.mark.anyio]
 
-REDIRECT_URI = "http://127.0.0.1:49152/callback"
 ERAS = pytest.mark.parametrize(
     ("mode", "revision"), [("legacy", "2025-11-25"), ("2026-07-28", "2026-07-28"), ("auto", "2026-07-28")]
 )
-
-
-@dataclass
-class Person:
-    """Signs in and approves; notes what they were asked for."""
-
-    browser: Browser
-    asked: list[str] = field(default_factory=list)
-    answer: dict[str, str] = field(default_factory=dict)
-
-    async def go_to(self, url: str) -> None:
-        """Open the URL that the client shows."""
-        self.asked.append(httpx.URL(url).params["scope"])
-        callback = await self.browser.approve(url)
-        self.answer = dict(callback.parameters)
-
-    async def come_back(self) -> AuthorizationCodeResult:
-        """Return what reached the client's redirect URI."""
-        return AuthorizationCodeResult(
-            code=self.answer["code"], state=self.answer["state"], iss=self.answer["iss"]
-        )
-
-
-@dataclass
-class Memory:
-    """Keeps what the client stores, for as long as the test lives."""
-
-    tokens: list[OAuthToken] = field(default_factory=list)
-    client: OAuthClientInformationFull | None = None
-
-    async def get_tokens(self) -> OAuthToken | None:
-        """Return the newest tokens."""
-        return self.tokens[-1] if self.tokens else None
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        """Keep tokens."""
-        self.tokens.append(tokens)
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        """Return the registration."""
-        return self.client
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        """Keep the registration."""
-        self.client = client_info
-
-
-@dataclass
-class Connected:
-    """A connected client, and what surrounds it."""
-
-    client: Client
-    person: Person
-    memory: Memory
-
-    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """Return the structured content of a call that must succeed."""
-        result = await self.client.call_tool(tool, arguments)
-        assert isinstance(result, CallToolResult)
-        assert not result.is_error, result.content
-        assert isinstance(result.structured_content, dict)
-        return result.structured_content
-
-
-@asynccontextmanager
-async def connect(
-    deployment: Deployment, mode: str = "auto", memory: Memory | None = None
-) -> AsyncIterator[Connected]:
-    memory = memory or Memory()
-    metadata = OAuthClientMetadata.model_validate(
-        {"redirect_uris": [REDIRECT_URI], "client_name": "Official client"}
-    )
-    async with httpx.AsyncClient() as cookies:
-        person = Person(Browser(cookies, SANDBOX_TOKENS[0]))
-        provider = OAuthClientProvider(deployment.resource, metadata, memory, person.go_to, person.come_back)
-        async with httpx2.AsyncClient(auth=provider, timeout=20.0) as http:
-            transport = streamable_http_client(deployment.resource, http_client=http)
-            async with Client(transport, mode=mode) as client:
-                yield Connected(client, person, memory)
 
 
 async def tool_names(connected: Connected) -> list[str]:
