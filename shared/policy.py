@@ -43,6 +43,7 @@ _FINE: Final = (
             "get_branch",
             "compare_branches",
         ),
+        resources=("valtown://vals", "valtown://guides/{topic}"),
     ),
     ScopePolicy(
         "vals:write",
@@ -58,7 +59,7 @@ _FINE: Final = (
             "apply_branch",
             "call_val_endpoint",
         ),
-        prompts=("new_http_val",),
+        prompts=("valley", "new_http_val", "new_cron_val"),
     ),
     ScopePolicy(
         "files:read",
@@ -74,7 +75,11 @@ _FINE: Final = (
             "get_file_links",
             "fetch_val_endpoint",
         ),
-        resources=("valtown://vals/{owner}/{name}/files/{+path}",),
+        resources=(
+            "valtown://vals/{owner}/{name}/readme",
+            "valtown://vals/{owner}/{name}/files/{+path}",
+            "valtown://vals/{owner}/{name}/branches/{branch}/files/{+path}",
+        ),
         prompts=("review_val",),
     ),
     ScopePolicy(
@@ -99,6 +104,7 @@ _FINE: Final = (
         "Read blobs",
         "List and read what is in your blob storage.",
         tools=("list_blobs", "get_blob"),
+        resources=("valtown://blobs/{+key}",),
     ),
     ScopePolicy(
         "blobs:write",
@@ -112,6 +118,7 @@ _FINE: Final = (
         "Query your database",
         "Run read-only queries on your SQLite database.",
         tools=("sqlite_query", "sqlite_list_tables", "sqlite_describe_table"),
+        resources=("valtown://sqlite/schema",),
     ),
     ScopePolicy(
         "sqlite:write",
@@ -139,6 +146,7 @@ _FINE: Final = (
         "Read logs",
         "Read the logs and traces of your vals.",
         tools=("get_logs", "get_traces", "get_recent_errors"),
+        prompts=("debug_val",),
     ),
     ScopePolicy(
         "email:send",

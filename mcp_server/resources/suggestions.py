@@ -38,5 +38,20 @@ async def suggest_path(context: ToolContext, typed: str, known: Mapping[str, str
     return _beginning((file.path for file in page.items if file.type != "directory"), typed)
 
 
+async def suggest_branch(context: ToolContext, typed: str, known: Mapping[str, str]) -> list[str]:
+    """Return branches of the val that is filled in already."""
+    if "owner" not in known or "name" not in known:
+        return []
+    reference = parse_val(f"{known['owner']}/{known['name']}")
+    client = await context.valtown()
+    page = await client.branches(await find_val_id(client, reference))
+    return _beginning((branch.name for branch in page.items), typed)
+
+
+async def suggest_blob(context: ToolContext, typed: str, _known: Mapping[str, str]) -> list[str]:
+    """Return keys of blobs that begin like this."""
+    return [item.key for item in await (await context.valtown()).blobs(typed)]
+
+
 def _beginning(values: Iterable[str], typed: str) -> list[str]:
     return [value for value in values if value and value.casefold().startswith(typed.casefold())]

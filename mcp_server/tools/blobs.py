@@ -32,6 +32,18 @@ Key = Annotated[
 ]
 
 
+def parse_key(key: str) -> str:
+    """Return a key.
+
+    Raises:
+        ToolError: it is none.
+    """
+    try:
+        return _checked_key(key)
+    except ValueError as error:
+        raise ToolError(f"The key {error}.") from None
+
+
 class BlobSummary(BaseModel):
     """A blob, without its bytes."""
 

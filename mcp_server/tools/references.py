@@ -126,6 +126,15 @@ def parse_val(text: str) -> str:
     return _parsed(_checked_val, text, "The val")
 
 
+def parse_branch(text: str) -> str:
+    """Return a branch's name or id, for `find_branch_id`.
+
+    Raises:
+        ToolError: it names no branch.
+    """
+    return _parsed(_checked_branch, text, "The branch")
+
+
 def parse_path(text: str) -> str:
     """Return a path from a val's root.
 

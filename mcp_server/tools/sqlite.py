@@ -208,6 +208,11 @@ async def sqlite_batch(
 @tool(scope="sqlite:read", title="List SQLite tables", annotations=READS)
 async def sqlite_list_tables(context: ToolContext) -> Tables:
     """List the tables and views of the account's SQLite database, with the statements that made them."""
+    return await list_tables(context)
+
+
+async def list_tables(context: ToolContext) -> Tables:
+    """Return the tables and views of the account's database."""
     sql = (
         "SELECT name, type, sql FROM sqlite_schema "
         "WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name LIMIT 500"
