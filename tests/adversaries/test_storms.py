@@ -1,4 +1,4 @@
-"""Races over two processes, with connections that are open and a barrier: the same as `make storms`, shorter."""
+"""Races over two processes, on open connections and with a barrier: the same as `make storms`, shorter."""
 
 from collections.abc import Iterator
 
