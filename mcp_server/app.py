@@ -96,6 +96,7 @@ def create_app(
         features: tools, resources and prompts; all there are when None.
     """
     clock = clock or Clock()
+    features = features or build_features(settings.toolsets)
     # Apart: slow calls to Val Town must not keep the keys from being read.
     to_val_town = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=200))
     to_issuer = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=4))
@@ -107,7 +108,7 @@ def create_app(
         addresses=AddressGuard(hosts=settings.allowed_hosts, origins=settings.allowed_origins),
         guard=Guard(oauth.verifier if oauth else None, legacy=settings.legacy_token_auth),
         refusals=Refusals(resource_metadata=resource_metadata_url(settings) if oauth else None),
-        dispatcher=_build_dispatcher(settings, features or build_features(settings.toolsets), clock),
+        dispatcher=_build_dispatcher(settings, features, clock),
         issuer_metadata=IssuerMetadata(
             to_issuer, clock, issuer=settings.oauth_issuer_url, internal_url=settings.auth_server_internal_url
         ),
@@ -129,7 +130,7 @@ def create_app(
         openapi_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        middleware=_middleware(settings),
+        middleware=_middleware(settings, features),
         exception_handlers={OAuthError: _oauth_error},
     )
     app.state.services = services
@@ -251,10 +252,10 @@ def _version() -> str:
         return "0"
 
 
-def _middleware(settings: McpSettings) -> list[Middleware]:
+def _middleware(settings: McpSettings, features: Features) -> list[Middleware]:
     """Return the middleware, outermost first."""
     rules = dict.fromkeys(metadata_paths(settings), CorsRule(methods=("GET",)))
-    rules |= dict.fromkeys(_endpoint_paths(settings), _endpoint_rule(settings))
+    rules |= dict.fromkeys(_endpoint_paths(settings), _endpoint_rule(settings, features))
     return [
         Middleware(RequestIdMiddleware, namespace="mcp:request"),
         Middleware(SecurityHeadersMiddleware, https=settings.mcp_resource_url.startswith("https://")),
@@ -264,7 +265,7 @@ def _middleware(settings: McpSettings) -> list[Middleware]:
     ]
 
 
-def _endpoint_rule(settings: McpSettings) -> CorsRule:
+def _endpoint_rule(settings: McpSettings, features: Features) -> CorsRule:
     legacy = (LEGACY_HEADER,) if settings.legacy_token_auth else ()
     return CorsRule(
         methods=("POST",),
@@ -277,6 +278,7 @@ def _endpoint_rule(settings: McpSettings) -> CorsRule:
             "Mcp-Session-Id",
             "Last-Event-ID",
             *legacy,
+            *(f"Mcp-Param-{name}" for name in features.tools.header_names()),
         ),
         exposed_headers=("WWW-Authenticate", "Mcp-Session-Id", "Retry-After", "Deprecation", "X-Request-Id"),
     )

@@ -84,8 +84,12 @@ def run(*arguments: str) -> Outcome:
         timeout=_RUN_SECONDS,
         check=False,
     )
-    output = done.stdout + done.stderr
-    return Outcome(done.returncode == 0, _scenarios(output), output)
+    return outcome_of(done.returncode, done.stdout + done.stderr)
+
+
+def outcome_of(status: int, output: str) -> Outcome:
+    """Return how a run went, by its exit status and what it printed."""
+    return Outcome(status == 0, _scenarios(output), output)
 
 
 def _is_there() -> bool:

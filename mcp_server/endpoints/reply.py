@@ -64,7 +64,11 @@ class Reply:
         self._headers = headers
 
     def watch(self) -> None:
-        """Cancel the work as soon as the client is gone; from the first call on."""
+        """Cancel the work as soon as the client is gone; from the first call on.
+
+        In every revision: 2025-11-25 and older want a call to go on, because a client could come back for its
+        answer, but without sessions nobody can.
+        """
         if not self._companions:
             self._companions.append(asyncio.create_task(self._await_disconnect()))
 

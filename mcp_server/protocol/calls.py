@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from mcp_server.auth.principal import Principal
 from mcp_server.protocol.input_states import Answers, question_digest
-from mcp_server.protocol.jsonrpc import Request, encode_notification
+from mcp_server.protocol.jsonrpc import MAX_ID_LENGTH, Request, encode_notification
 from mcp_server.protocol.versions import Revision
 from mcp_server.tools.context import Capability, InputRequiredError, MissingCapabilityError, Question
 from shared.valtown.client import ValTownClient
@@ -76,7 +76,8 @@ class Call:
     ) -> None:
         """Send `notifications/progress` when the request has a token and the value grew."""
         token = self._meta.get("progressToken")
-        if not isinstance(token, str | int) or progress <= self._progress:
+        # It comes back with every notification, so it is bounded like an id.
+        if not isinstance(token, str | int) or len(str(token)) > MAX_ID_LENGTH or progress <= self._progress:
             return
         self._progress = progress
         params: dict[str, object] = {"progressToken": token, "progress": progress}

@@ -53,5 +53,6 @@ async def collect(
         if not page.has_more or not page.items:
             return Collected(tuple(found), None)
         if position - offset >= MOST_SCANNED:
+            await context.log("notice", f"Stopped after {position - offset} looked at; there are more.")
             return Collected(tuple(found), position)
         await context.report_progress(position - offset, message=f"{position} looked at")

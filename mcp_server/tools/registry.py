@@ -158,6 +158,11 @@ class ToolRegistry:
         """Return a tool, or an alias, by name."""
         return self._tools.get(name) or self._aliases.get(name)
 
+    def header_names(self) -> tuple[str, ...]:
+        """Return the names, behind Mcp-Param-, of all headers that repeat an argument of some tool."""
+        names = {name: None for known in self._tools.values() for name in known.parameter_headers.values()}
+        return tuple(names)
+
     def visible(self, scopes: frozenset[str]) -> tuple[Tool, ...]:
         """Return the tools that these fine scopes open, in the order they were added."""
         return tuple(known for known in self._tools.values() if known.scope is None or known.scope in scopes)

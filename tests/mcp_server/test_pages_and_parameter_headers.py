@@ -164,3 +164,15 @@ async def test_handshake_revisions_have_no_such_headers(open_server: OpenServer)
     async with open_server(features=with_query()) as server:
         call = {"name": "query", "arguments": {"region": "eu"}}
         assert (await server.client().handshake("tools/call", call)).status_code == 200
+
+
+@requirement("I197")
+async def test_browsers_may_send_the_headers_that_tools_name_and_no_others(open_server: OpenServer) -> None:
+    preflight = {"Origin": "https://mcp.test", "Access-Control-Request-Method": "POST"}
+    async with open_server(features=with_query()) as server:
+        named = await server.http.options("/mcp", headers=preflight)
+    async with open_server() as server:
+        plain = await server.http.options("/mcp", headers=preflight)
+    allowed = named.headers["access-control-allow-headers"].split(", ")
+    assert allowed[-3:] == ["Mcp-Param-Region", "Mcp-Param-Rows", "Mcp-Param-Dry"]
+    assert plain.headers["access-control-allow-headers"].split(", ") == allowed[:-3]
