@@ -50,7 +50,9 @@ class Reply:
         self._check: Callable[[], None] = _nothing
         self._task = asyncio.current_task()
         self._companions: list[asyncio.Task[None]] = []
+        self._turn = asyncio.Lock()
         self._streaming = False
+        self._finished = False
         self.request_id: RequestId | None = None
         """The id of the request that is answered, as soon as it is known."""
         self.abandoned = False
@@ -73,21 +75,24 @@ class Reply:
             self._companions.append(asyncio.create_task(self._await_disconnect()))
 
     async def notify(self, message: bytes) -> None:
-        """Send a notification; nothing when the client takes no event stream."""
-        if not self._streaming:
-            if not _takes_events(self._scope):
-                return
-            await self._begin()
-        await self._write(_event(message))
+        """Send a notification; nothing when the client takes no event stream, or has its answer."""
+        if self._finished or not (self._streaming or _takes_events(self._scope)):
+            return
+        async with self._turn:
+            if not self._streaming:
+                await self._begin()
+            await self._write(_event(message))
 
     async def finish(self, response: Response) -> None:
         """Send the answer itself, and nothing after it."""
         self.close()
+        self._finished = True
         if not self._streaming:
             await response(self._scope, self._receive, self._send)
             return
         body = bytes(response.body)
-        await self._write(_event(body) if body else b"", more=False)
+        async with self._turn:
+            await self._write(_event(body) if body else b"", more=False)
 
     def close(self) -> None:
         """Stop looking after the answer."""
@@ -136,7 +141,8 @@ class Reply:
             silent += self._check_seconds
             if silent >= self._keep_alive_seconds:
                 silent = 0.0
-                await self._write(b": keep-alive\n\n")
+                async with self._turn:
+                    await self._write(b": keep-alive\n\n")
 
     def _abandon(self) -> None:
         self.abandoned = True

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from starlette.responses import Response
 
 from mcp_server.endpoints.reply import Reply
 from mcp_server.tools.context import ToolContext
@@ -39,7 +40,13 @@ async def log(context: ToolContext) -> None:
     await context.log("error", "bad")
 
 
-FEATURES = offering(report, fail_at_once, fail_on_the_way, log)
+async def report_from_many_tasks(context: ToolContext) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(20):
+            tasks.create_task(context.log("info", number))
+
+
+FEATURES = offering(report, fail_at_once, fail_on_the_way, log, report_from_many_tasks)
 
 
 async def call(client: McpClient, name: str, meta: dict[str, Any], **headers: str) -> Any:
@@ -175,6 +182,39 @@ async def test_a_stream_for_the_legacy_header_says_that_it_is_deprecated(open_se
         response = await call(client, "report", TOKEN)
     assert is_stream(response)
     assert response.headers["deprecation"] == "true"
+
+
+async def test_tasks_of_one_call_report_without_getting_in_each_other_s_way(open_server: OpenServer) -> None:
+    async with open_server(features=FEATURES) as server:
+        meta = {"io.modelcontextprotocol/logLevel": "info"}
+        response = await call(server.client(), "report_from_many_tasks", meta)
+    *logged, answer = messages_of(response.text)
+    assert sorted(message["params"]["data"] for message in logged) == list(range(20))
+    assert answer["result"]["content"][0]["text"] == "done"
+
+
+async def test_nothing_follows_the_answer_and_the_stream_begins_before_all_else() -> None:
+    sent: list[str] = []
+    slow = asyncio.Event()
+
+    async def send(message: Any) -> None:
+        # A client that reads slowly: the first message takes its time.
+        if not sent:
+            await slow.wait()
+        sent.append(message["type"])
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    reply = Reply({"headers": [(b"accept", b"text/event-stream")]}, receive, send)
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(2):
+            tasks.create_task(reply.notify(b"{}"))
+        await asyncio.sleep(0)
+        slow.set()
+    await reply.finish(Response(b"{}"))
+    await reply.notify(b"{}")
+    assert sent == ["http.response.start", *["http.response.body"] * 3]
 
 
 async def test_a_silent_stream_is_kept_alive_with_comments(server: Server) -> None:
