@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from mcp_server.tools.context import ToolContext
 from mcp_server.tools.effects import EDITS, READS, SETS
-from mcp_server.tools.failures import ToolError
+from mcp_server.tools.failures import ToolError, uncertain
 from mcp_server.tools.registry import tool
 from shared.valtown.client import ValTownClient
 from shared.valtown.endpoints.blobs import MAX_KEY_CHARACTERS
@@ -196,7 +196,7 @@ async def move_blob(
     try:
         await client.delete_blob(key)
     except ValTownError as error:
-        hint = "It is now under both keys; delete_blob removes the old one."
+        hint = "delete_blob removes the old one." + uncertain(error, f"{key} was deleted")
         raise ToolError(
             f"{key} was copied to {new_key} but not deleted.", hint=hint, upstream=error
         ) from None

@@ -6,7 +6,6 @@ from pydantic import BaseModel, Field
 
 from mcp_server.tools.context import ToolContext
 from mcp_server.tools.effects import READS, SETS
-from mcp_server.tools.failures import ToolError
 from mcp_server.tools.references import ValReference, find_val_id
 from mcp_server.tools.registry import tool
 from shared.valtown.client import MAX_PAGE
@@ -108,7 +107,10 @@ async def set_env_var(
             changed = await client.update_env_var(val_id, key, value, description)
             return SetVariable(variable=Variable.of(changed), replaced=True)
     except ValTownError as error:
-        raise _silenced(error, key, value) from None
+        # A refusal may quote what it refuses, and this is a secret.
+        if value and value in error.message:
+            error.message = "(Its words are left out, because they repeat the value.)"
+        raise
     return SetVariable(variable=Variable.of(made), replaced=False)
 
 
@@ -118,13 +120,6 @@ async def delete_env_var(context: ToolContext, val: ValReference, key: Key) -> D
     client = await context.valtown()
     await client.delete_env_var(await find_val_id(client, val), key)
     return DeletedVariable(deleted=True, key=key)
-
-
-def _silenced(error: ValTownError, key: str, value: str) -> ToolError:
-    # A refusal may quote what it refuses, and this is a secret.
-    if value and value in error.message:
-        error.message = "(Its words are left out, because they repeat the value.)"
-    return ToolError(f"{key} was not set.", upstream=error)
 
 
 TOOLS: Final = (list_env_vars, set_env_var, delete_env_var)

@@ -26,6 +26,12 @@ class ToolError(Exception):
         self.upstream = upstream
 
 
+def uncertain(error: ToolError | ValTownError, what: str) -> str:
+    """Return a sentence when it is not known whether `what` was done, else nothing."""
+    cause = error.upstream if isinstance(error, ToolError) else error
+    return f" It is not known whether {what}: look first." if isinstance(cause, Unavailable) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What the advice depends on: the tool's scope, whether it only reads, whether the header was used."""

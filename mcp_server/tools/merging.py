@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from mcp_server.tools.comparing import Difference, FileChange, compare, describe_change
 from mcp_server.tools.context import ToolContext
 from mcp_server.tools.effects import EDITS, READS
-from mcp_server.tools.failures import ToolError
+from mcp_server.tools.failures import ToolError, uncertain
 from mcp_server.tools.places import Place, several
 from mcp_server.tools.references import (
     DEFAULT_BRANCH,
@@ -147,7 +147,8 @@ async def _do(target: Place, found: Difference, action: Action, *, done: list[St
         written = ", ".join(step.path for step in done if step.action not in ("keep", "conflict"))
         raise ToolError(
             f"Stopped at {found.path}. Already written: {written or 'nothing'}.",
-            hint="Call apply_branch again to go on: what is done already no longer differs.",
+            hint="Call apply_branch again to go on: what is done already no longer differs."
+            + uncertain(error, f"{found.path} was written"),
             upstream=error,
         ) from None
 

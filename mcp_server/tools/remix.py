@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from mcp_server.tools.context import ToolContext
 from mcp_server.tools.effects import ADDS
-from mcp_server.tools.failures import ToolError
+from mcp_server.tools.failures import ToolError, uncertain
 from mcp_server.tools.files import Version
 from mcp_server.tools.places import Place, open_place
 from mcp_server.tools.references import DEFAULT_BRANCH, BranchReference, ValReference
@@ -73,7 +73,8 @@ def _half_made(val: Val, missing: list[File], error: ToolError | ValTownError) -
     paths = ", ".join(file.path for file in missing[:20])
     return ToolError(
         f"The val {val.name} was created (id {val.id}), but {len(missing)} files were not copied: {paths}.",
-        hint="Do not remix again: add the files with create_file, or delete the new val.",
+        hint="Do not remix again: add the files with create_file, or delete the new val."
+        + uncertain(error, f"{missing[0].path} was copied"),
         upstream=error if isinstance(error, ValTownError) else error.upstream,
     )
 

@@ -9,7 +9,7 @@ from mcp_server.tools.agreement import agreed
 from mcp_server.tools.context import ToolContext
 from mcp_server.tools.edits import FileContent, type_for
 from mcp_server.tools.effects import ADDS, READS, SETS
-from mcp_server.tools.failures import ToolError
+from mcp_server.tools.failures import ToolError, uncertain
 from mcp_server.tools.paging import collect
 from mcp_server.tools.references import FilePath, UserReference, ValReference, find_user_id, find_val
 from mcp_server.tools.registry import tool
@@ -214,7 +214,8 @@ def _half_made(val: Val, missing: list[InitialFile], error: ValTownError) -> Too
     paths = ", ".join(file.path for file in missing)
     return ToolError(
         f"The val {val.name} was created (id {val.id}), but these files were not: {paths}.",
-        hint="Do not create the val again: add the files with create_file.",
+        hint="Do not create the val again: add the files with create_file."
+        + uncertain(error, f"{missing[0].path} was created"),
         upstream=error,
     )
 
