@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import openapi_contract
 import pytest
 from fastapi import FastAPI
 
 from mcp_server.sandbox.app import create_app
+from tests.support import openapi_contract
 
 ORIGIN = "http://sandbox.test"
 

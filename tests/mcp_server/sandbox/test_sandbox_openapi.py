@@ -4,8 +4,9 @@ All answers in this folder are checked as they arrive (conftest.py); here each o
 """
 
 import httpx
-import openapi_contract
 import pytest
+
+from tests.support import openapi_contract
 
 pytestmark = pytest.mark.anyio
 

@@ -1,4 +1,4 @@
-"""Checks responses against Val Town's OpenAPI document, when VALTOWN_OPENAPI names a copy of it."""
+"""Checks requests and responses against Val Town's OpenAPI document, when VALTOWN_OPENAPI names a copy."""
 
 import json
 import os
@@ -43,6 +43,29 @@ class OpenApiContract:
         if response.content or response.status_code == 200:
             self._check_content(response, documented)
 
+    def check_request(self, request: httpx.Request) -> tuple[str, str]:
+        """Assert that a request is one the document describes; return its method and path template."""
+        method, path = request.method.lower(), request.url.raw_path.partition(b"?")[0].decode("ascii")
+        template = self._template(path, method)
+        assert template, f"{method} {path} is not documented"
+        operation = self.document["paths"][template][method]
+        known = {item["name"]: item for item in operation.get("parameters", ()) if item["in"] == "query"}
+        for name in request.url.params:
+            assert name in known, f"{method} {template} has no parameter {name}"
+            values = request.url.params.get_list(name)
+            self._validate(_typed(values, known[name]["schema"]), known[name]["schema"])
+        for name, item in known.items():
+            # The document calls parameters required that have a default.
+            optional = not item.get("required") or "default" in item["schema"]
+            assert optional or name in request.url.params, f"{method} {template} needs {name}"
+        body = operation.get("requestBody")
+        if body is None:
+            assert not request.content
+            assert "content-type" not in request.headers
+        elif request.headers["content-type"] == "application/json":
+            self._validate(json.loads(request.content), body["content"]["application/json"]["schema"])
+        return method, template
+
     def _template(self, path: str, method: str) -> str:
         # A literal step wins over a parameter, as it does for a router.
         for template in sorted(self.document["paths"], key=lambda known: known.count("{")):
@@ -70,6 +93,15 @@ class OpenApiContract:
             error.message for error in Draft202012Validator(whole, format_checker=formats).iter_errors(value)
         ]
         assert not errors, errors
+
+
+def _typed(values: list[str], schema: dict[str, Any]) -> object:
+    if schema.get("type") == "array":
+        return values
+    (value,) = values
+    if schema.get("type") == "integer":
+        return int(value)
+    return value == "true" if schema.get("type") == "boolean" and value in ("true", "false") else value
 
 
 def load() -> OpenApiContract | None:
