@@ -44,6 +44,7 @@ from shared.oauth.errors import OAuthError, ServerError
 from shared.redis.client import StoreError
 from shared.revocation import RevocationList
 from shared.sealing import KEY_BYTES, Sealer
+from shared.settings import SettingsError
 from shared.valtown.fair_share import FairShares
 from shared.web.cors import CorsMiddleware, CorsRule
 from shared.web.faults import FaultMiddleware
@@ -236,12 +237,16 @@ def _build_dispatcher(settings: McpSettings, features: Features, clock: Clock) -
     server = mcp_types.Implementation(
         name="val-town", title="Val Town", version=_version(), website_url=f"{settings.resource_origin}/"
     )
-    # Without OAuth there may be no key; a call that asks must then come back to the same replica.
-    sealer = settings.sealer if settings.oauth_enabled else Sealer(secrets.token_bytes(KEY_BYTES))
-    methods = Methods(
-        features, server=server, instructions=INSTRUCTIONS, input_states=InputStates(sealer, clock)
-    )
-    return Dispatcher(methods)
+    states = InputStates(_state_sealer(settings), clock)
+    return Dispatcher(Methods(features, server=server, instructions=INSTRUCTIONS, input_states=states))
+
+
+def _state_sealer(settings: McpSettings) -> Sealer:
+    try:
+        return settings.sealer
+    except SettingsError:
+        # Only without OAuth; a call that asks must then come back to the same replica.
+        return Sealer(secrets.token_bytes(KEY_BYTES))
 
 
 def _version() -> str:

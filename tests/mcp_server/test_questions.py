@@ -256,6 +256,27 @@ async def test_any_replica_takes_a_state_of_another(open_server: OpenServer) -> 
     assert done.json()["result"]["structuredContent"]["deleted"] is True
 
 
+async def test_questions_work_for_the_legacy_header_too(open_server: OpenServer) -> None:
+    ada, grace = ({"X-Val-Town-Token": f"vtwn_sandbox_{name}"} for name in ("ada", "grace"))
+    async with open_server() as one, open_server(oauth_enabled=False) as two:
+        state = await asked(McpClient(one.http, headers=ada))
+        stolen = await delete(McpClient(two.http, headers=grace), **answered(state))
+        assert (stolen.status_code, stolen.json()["error"]["code"]) == (400, -32602)
+        done = await delete(McpClient(two.http, headers=ada), **answered(state))
+    assert done.json()["result"]["structuredContent"]["deleted"] is True
+
+
+async def test_without_any_key_a_question_is_answered_where_it_was_asked(open_server: OpenServer) -> None:
+    ada = {"X-Val-Town-Token": ADA_TOKEN}
+    without = {"oauth_enabled": False, "oauth_encryption_key": None}
+    async with open_server(**without) as one, open_server(**without) as two:
+        state = await asked(McpClient(one.http, headers=ada))
+        elsewhere = await delete(McpClient(two.http, headers=ada), **answered(state))
+        assert elsewhere.json()["result"]["resultType"] == "input_required"
+        done = await delete(McpClient(one.http, headers=ada), **answered(state))
+    assert done.json()["result"]["structuredContent"]["deleted"] is True
+
+
 async def test_the_state_tells_its_bearer_nothing(ada: McpClient) -> None:
     state = await asked(ada)
     assert VAL not in state
