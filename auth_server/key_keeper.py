@@ -42,6 +42,7 @@ class KeyKeeper:
         self._clock = clock
         self._policy = policy
         self._claimed = False
+        self._spare: KeyPair | None = None
 
     async def load(self) -> None:
         """Take what the store holds; the first time, make sure that there is an active key.
@@ -90,7 +91,7 @@ class KeyKeeper:
             record.state is KeyState.NEXT and record.due_at is None and record.algorithm == algorithm
             for record in records
         ):
-            await self._store.add(await _generated(algorithm), KeyRole.STANDBY)
+            await self._store.add(await self._new_key(algorithm), KeyRole.STANDBY)
         active = next((record for record in records if record.state is KeyState.ACTIVE), None)
         if active is None or self._policy.pem is not None or any(record.due_at for record in records):
             return
@@ -101,7 +102,7 @@ class KeyKeeper:
 
     async def _rotate(self, algorithm: str, *, replacing: str) -> None:
         try:
-            begun = await self._store.rotate(await _generated(algorithm), replacing=replacing)
+            begun = await self._store.rotate(await self._new_key(algorithm), replacing=replacing)
         except RingFullError:
             _log.warning("signing key not replaced", kid=replacing, reason="too many keys are published")
             return
@@ -111,7 +112,7 @@ class KeyKeeper:
     async def _provide(self) -> None:
         if self._policy.pem is None:
             if not any(record.state is KeyState.ACTIVE for record in await self._store.records()):
-                await self._store.add(await _generated(self._policy.algorithm), KeyRole.FIRST)
+                await self._store.add(await self._new_key(self._policy.algorithm), KeyRole.FIRST)
             return
         pair = await asyncio.to_thread(from_pem, self._policy.pem)
         outcome = await self._store.add(pair, KeyRole.SCHEDULED, imported=True)
@@ -127,6 +128,10 @@ class KeyKeeper:
         """Return the algorithm of keys made here; beside a key of the settings, that key's own."""
         return self._policy.algorithm if self._policy.pem is None else self._keyring.active().algorithm
 
-
-async def _generated(algorithm: str) -> KeyPair:
-    return await asyncio.to_thread(generate_key, algorithm)
+    async def _new_key(self, algorithm: str) -> KeyPair:
+        # Kept until it is in the ring: making one takes long, and a ring or a store that is full refuses it
+        # at every look.
+        known = {record.kid for record in self._keyring.records}
+        if self._spare is None or self._spare.algorithm != algorithm or self._spare.kid in known:
+            self._spare = await asyncio.to_thread(generate_key, algorithm)
+        return self._spare

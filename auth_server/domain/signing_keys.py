@@ -4,6 +4,7 @@ A key is `next` (published, signs nothing yet), `active` (signs), `retiring` (pu
 signed) and then `gone`. The store moves them along; see `store.redis.keyring`.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +17,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from auth_server.pem import load_private_key
 from shared.oauth.errors import TemporarilyUnavailable
-from shared.oauth.signatures import SignatureKey
+from shared.oauth.signatures import SIGNS_UNSEEN_SECONDS, SignatureKey
 
 RSA_BITS: Final = 2048
 
@@ -107,8 +108,10 @@ def _pair(key: SignatureKey, algorithm: str) -> KeyPair:
 class Keyring:
     """The keys of this replica's last look at the store; replaced as a whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Start empty: nothing is signed or published until keys were loaded."""
+        self._monotonic = monotonic
+        self._seen_at = float("-inf")
         self._active: SigningKey | None = None
         self._published: tuple[SigningKey, ...] = ()
 
@@ -119,6 +122,7 @@ class Keyring:
         if active is not None:
             self._active = active
             self._published = keys
+            self._seen_at = self._monotonic()
 
     def clear(self) -> None:
         """Forget every key."""
@@ -140,7 +144,7 @@ class Keyring:
         return default if self._active is None else self._active.pair.algorithm
 
     def active(self) -> KeyPair:
-        """Return the key that signs.
+        """Return the key that signs, as of the last look at the store.
 
         Raises:
             TemporarilyUnavailable: no key was loaded yet.
@@ -148,6 +152,17 @@ class Keyring:
         if self._active is None:
             raise TemporarilyUnavailable("The signing keys are not loaded yet.")
         return self._active.pair
+
+    def signing_key(self) -> KeyPair:
+        """Return the key to sign with now.
+
+        Raises:
+            TemporarilyUnavailable: no key was loaded, or the last look is too long ago to rely on.
+        """
+        pair = self.active()
+        if self._monotonic() - self._seen_at > SIGNS_UNSEEN_SECONDS:
+            raise TemporarilyUnavailable("The signing keys have not been seen for too long.")
+        return pair
 
     def find(self, kid: str) -> KeyPair | None:
         """Return the published key with this id."""

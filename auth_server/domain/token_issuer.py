@@ -99,7 +99,7 @@ class TokenIssuer:
         )
 
     def _access_token(self, grant: Grant, scope: str) -> str:
-        key = self._keyring.active()
+        key = self._keyring.signing_key()
         now = int(self._clock.now())
         header = {"alg": key.algorithm, "kid": key.kid, "typ": TYP}
         claims = {

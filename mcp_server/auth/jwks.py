@@ -17,7 +17,13 @@ from mcp_server.auth.issuer import IssuerUnavailableError, fetch_document
 from shared import strict_json
 from shared.clock import Clock
 from shared.logs import get_logger
-from shared.oauth.signatures import REFETCH_SECONDS, SignatureKey
+from shared.oauth.signatures import (
+    JWKS_STALE_SECONDS,
+    REFETCH_SECONDS,
+    RELOAD_SECONDS,
+    UNKNOWN_SECONDS,
+    SignatureKey,
+)
 from shared.sealing import from_base64url
 
 REFRESH_SECONDS: Final = 300.0
@@ -26,16 +32,15 @@ REFRESH_SECONDS: Final = 300.0
 COOLDOWN_SECONDS: Final = float(REFETCH_SECONDS)
 """Between two reads, whatever tokens name."""
 
-TOLD_COOLDOWN_SECONDS: Final = 0.5
-"""Between two reads when the issuer itself says that its keys changed."""
+SETTLING_SECONDS: Final = RELOAD_SECONDS + 0.5
+"""After a change every replica of the issuer knows of it within this time."""
+
+SETTLING_PAUSE = SETTLING_SECONDS
+"""Between the two reads that a change causes; shorter only in tests."""
 
 COLD_RETRY_SECONDS: Final = 0.2
 """Between two reads while there are no keys at all."""
 
-STALE_SECONDS: Final = 86_400.0
-"""Keys older than this are not trusted any more: 503 until the issuer is back."""
-
-UNKNOWN_SECONDS: Final = 300.0
 MAX_UNKNOWN: Final = 128
 MAX_KEYS: Final = 64
 MIN_RSA_BITS: Final = 2048
@@ -72,7 +77,8 @@ class Jwks:
         self._last_failed = False
         self._unknown: dict[str, float] = {}
         self._refreshing: asyncio.Task[None] | None = None
-        self._told = False
+        self._told = asyncio.Event()
+        self._told_at = float("-inf")
         self.generation = 0
         """Grows whenever the keys change: what was verified with them must be verified again."""
 
@@ -81,21 +87,25 @@ class Jwks:
         age = self._clock.now() - self._fetched_at
         if age > REFRESH_SECONDS and self._may_try():
             self._start_refresh()
-        return age <= STALE_SECONDS
+        return age <= JWKS_STALE_SECONDS
 
     async def find(self, unverified_kid: str) -> VerificationKey | None:
         """Return the key that a token names, or None when the issuer has none of that name.
 
         Raises:
-            KeysUnavailableError: the issuer has to be asked and does not answer.
+            KeysUnavailableError: the issuer has to be asked and does not answer, or is changing its keys.
         """
         if not self.is_usable():
             await self._refresh_if_allowed()
             if not self.is_usable():
                 raise KeysUnavailableError("no signing keys have been read")
         key = self._keys.get(unverified_kid)
-        if key is not None or self._unknown.get(unverified_kid, 0.0) > self._clock.now():
+        if key is not None:
             return key
+        if 0 <= self._clock.now() - self._told_at < SETTLING_SECONDS:
+            raise KeysUnavailableError("the issuer is changing its keys")
+        if self._unknown.get(unverified_kid, 0.0) > self._clock.now():
+            return None
         asked = await self._refresh_if_allowed()
         key = self._keys.get(unverified_kid)
         if key is None and self._last_failed:
@@ -106,17 +116,20 @@ class Jwks:
         return key
 
     def changed(self) -> None:
-        """Take the hint that the keys changed: read them soon, whatever the cooldown."""
-        self._told = True
+        """Take the hint that the keys changed: read them at once, whatever the cooldown."""
+        self._told_at = self._clock.now()
+        self._told.set()
 
     async def follow(self) -> None:
         """Read the keys for the first time, trying until it works, and again whenever they changed."""
         await self.warm()
         while True:
-            await asyncio.sleep(TOLD_COOLDOWN_SECONDS)
-            if self._told:
-                self._told = False
-                await asyncio.shield(self._start_refresh())
+            await self._told.wait()
+            self._told.clear()
+            await asyncio.shield(self._start_refresh())
+            # A replica of the issuer that lags may have answered, with the keys of before.
+            await asyncio.sleep(SETTLING_PAUSE)
+            await asyncio.shield(self._start_refresh())
 
     async def warm(self) -> None:
         """Read the keys for the first time, trying until it works."""

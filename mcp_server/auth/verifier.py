@@ -104,7 +104,10 @@ class TokenVerifier:
 
     async def _verify(self, unverified_token: str) -> Principal:
         header, payload = _take_apart(unverified_token)
-        key = await self._jwks.find(_check_header(header))
+        kid = _check_header(header)
+        # First: a revoked key may be out of the set, and while the issuer is away an unknown one is 503.
+        self._check_key(kid)
+        key = await self._jwks.find(kid)
         if key is None:
             raise _invalid("it names a key the issuer does not have")
         _check_signature(unverified_token, header, key)
@@ -112,7 +115,7 @@ class TokenVerifier:
         claims = _read_object(payload, "payload")
         self._check_parties(claims)
         self._check_times(claims)
-        return _principal(claims, key.kid)
+        return _principal(claims, kid)
 
     def _check_parties(self, claims: Mapping[str, object]) -> None:
         if claims.get("iss") != self._issuer:
@@ -137,7 +140,11 @@ class TokenVerifier:
             raise RevocationUnknownError
         if self._revocations.is_revoked(principal.grant_id or "", principal.token_id or ""):
             raise InvalidToken("The access token was revoked.")
-        if principal.key_id is not None and self._revocations.is_key_revoked(principal.key_id):
+        if principal.key_id is not None:
+            self._check_key(principal.key_id)
+
+    def _check_key(self, kid: str) -> None:
+        if self._revocations.is_key_revoked(kid):
             raise InvalidToken("The key that signed the access token was revoked.")
 
 

@@ -7,7 +7,7 @@ from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from shared.oauth.access_token import LEEWAY, SIGNING_ALGORITHMS
+from shared.oauth.access_token import LEEWAY, MAX_LIFETIME, SIGNING_ALGORITHMS
 
 SignatureKey = RSAKey | ECKey | OKPKey
 
@@ -17,14 +17,30 @@ JWKS_MAX_AGE: Final = 30
 REFETCH_SECONDS: Final = 30
 """A resource server asks for the JWK Set no more often than this, whatever keys tokens name."""
 
-PUBLISHED_BEFORE_USE: Final = JWKS_MAX_AGE + REFETCH_SECONDS
-"""Seconds a key is published before it signs: then everybody has it, or may ask for it."""
+UNKNOWN_SECONDS: Final = 40
+"""A resource server remembers for so long that the issuer did not know a key; no shorter than the above."""
 
 RELOAD_SECONDS: Final = 2
-"""How far a replica of auth_server lags behind the store."""
+"""How often a replica of auth_server looks at the store."""
 
-PUBLISHED_AFTER_USE: Final = 2 * LEEWAY + 5 * RELOAD_SECONDS
+PUBLISHED_BEFORE_USE: Final = 2 * RELOAD_SECONDS + JWKS_MAX_AGE + UNKNOWN_SECONDS
+"""Seconds a key is published before it signs.
+
+Then everybody has it, or may ask for it: after all replicas and caches have it, nobody is kept from asking by
+an answer of before, whoever provoked it.
+"""
+
+SIGNS_UNSEEN_SECONDS: Final = 30
+"""A replica that has not seen the keys of the store for so long signs nothing: its key may be over."""
+
+PUBLISHED_AFTER_USE: Final = 2 * LEEWAY + SIGNS_UNSEEN_SECONDS
 """Seconds a key stays published beyond the life of the last token it can have signed."""
+
+JWKS_STALE_SECONDS: Final = 86_400
+"""A resource server whose issuer is down trusts the keys it has for so long."""
+
+REVOKED_SECONDS: Final = max(MAX_LIFETIME, JWKS_STALE_SECONDS) + 2 * LEEWAY
+"""A revoked key is refused for so long: its thief makes tokens while anybody still trusts its public half."""
 
 MAX_PUBLISHED: Final = 48
 """Keys in the JWK Set at the most; a resource server of ours reads more."""

@@ -8,7 +8,12 @@ from redis.asyncio import Redis
 from auth_server.domain.signing_keys import KeyPair, KeyRecord, KeyState, SigningKey, from_pem
 from auth_server.store.base import Addition, KeyRole, RingFullError, RotationBegun
 from shared.clock import Clock
-from shared.oauth.signatures import MAX_PUBLISHED, PUBLISHED_AFTER_USE, PUBLISHED_BEFORE_USE
+from shared.oauth.signatures import (
+    MAX_PUBLISHED,
+    PUBLISHED_AFTER_USE,
+    PUBLISHED_BEFORE_USE,
+    REVOKED_SECONDS,
+)
 from shared.redis.client import read_hash
 from shared.redis.scripts import load_script
 from shared.resealing import Resealer, SealedValue
@@ -57,7 +62,7 @@ class RedisKeyringStore:
         self._lead = round(lead_seconds * 1000)
         self._resealer = Resealer(redis, sealer)
         self._opened: dict[str, KeyPair] = {}
-        self._advance = load_script(redis, _PACKAGE, "advance_keys", prelude=_PRELUDE)
+        self._advance = load_script(redis, _PACKAGE, "advance_keys", prelude=_PRELUDE, allow_oom=True)
         self._add = load_script(redis, _PACKAGE, "add_key", prelude=_PRELUDE)
         self._rotate = load_script(redis, _PACKAGE, "rotate_keys", prelude=_PRELUDE)
         self._revoke = load_script(redis, _PACKAGE, "revoke_key", prelude=_PRELUDE, allow_oom=True)
@@ -140,6 +145,7 @@ class RedisKeyringStore:
                 self._life,
                 PUBLISHED_AFTER_USE * 1000,
                 CHANNEL,
+                REVOKED_SECONDS,
                 substitute.kid,
                 self._seal(substitute),
                 substitute.algorithm,
