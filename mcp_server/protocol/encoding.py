@@ -27,6 +27,7 @@ class Encoder:
         """Take name, title, version and page of the server."""
         self._server = server.model_dump(mode="json", by_alias=True, exclude_none=True)
         drawn = [icon.model_dump(mode="json", by_alias=True, exclude_none=True) for icon in icons.SERVER]
+        self._meta_at_end = b',"_meta":' + to_json({mcp_types.SERVER_INFO_META_KEY: self._server}) + b"}"
         # With every result goes the short form; the picture once, where clients meet the server.
         self.introduction: Mapping[str, object] = {**self._server, "icons": drawn}
 
@@ -47,7 +48,9 @@ class Encoder:
         # below. Validating it again would cost more than anything else in a request.
         if not revision.modern:
             return _CALL_RESULT.dump_json(result, by_alias=True, exclude_none=True, exclude={"result_type"})
-        meta = {**(result.meta or {}), mcp_types.SERVER_INFO_META_KEY: self._server}
+        if result.meta is None:
+            return _CALL_RESULT.dump_json(result, by_alias=True, exclude_none=True)[:-1] + self._meta_at_end
+        meta = {**result.meta, mcp_types.SERVER_INFO_META_KEY: self._server}
         stamped = result.model_copy(update={"meta": meta})
         return _CALL_RESULT.dump_json(stamped, by_alias=True, exclude_none=True)
 

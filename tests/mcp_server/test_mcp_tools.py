@@ -3,7 +3,11 @@
 from typing import Any
 
 import pytest
+from mcp_types import CallToolResult
 
+from mcp_server.protocol.features import Features
+from mcp_server.tools.context import ToolContext
+from mcp_server.tools.registry import Annotations, ToolRegistry, tool
 from shared.credentials import credential_key
 from shared.policy import SCOPE_OF_TOOL
 from tests.requirements import requirement
@@ -27,9 +31,9 @@ async def test_both_eras_list_the_same_tools_with_schemas(server: Server) -> Non
     modern = (await server.client().modern("tools/list")).json()["result"]["tools"]
     handshake = (await server.client().handshake("tools/list")).json()["result"]["tools"]
     assert [tool["name"] for tool in modern] == [tool["name"] for tool in handshake]
-    for tool in modern:
-        assert tool["inputSchema"]["type"] == "object"
-        assert tool["annotations"].keys() >= {"readOnlyHint", "destructiveHint"}
+    for listed in modern:
+        assert listed["inputSchema"]["type"] == "object"
+        assert listed["annotations"].keys() >= {"readOnlyHint", "destructiveHint"}
 
 
 async def test_a_cursor_that_was_never_given_out_is_refused(server: Server) -> None:
@@ -180,3 +184,21 @@ async def test_params_that_do_not_fit_are_invalid_params(server: Server, params:
     response = await server.client().modern("tools/call", params, mcp_name=str(params.get("name", "x")))
     assert response.status_code == 400
     assert response.json()["error"]["code"] in (-32602, -32020)
+
+
+@tool(scope=None, title="Own", annotations=Annotations(read_only=True, destructive=False, idempotent=True))
+async def with_own_meta(context: ToolContext) -> CallToolResult:
+    """Say something beside the result."""
+    return CallToolResult(content=[], _meta={"example.com/own": 1})
+
+
+async def test_what_a_tool_says_beside_its_result_stays(open_server: OpenServer) -> None:
+    registry = ToolRegistry()
+    registry.add(with_own_meta)
+    async with open_server(features=Features(registry)) as server:
+        modern = (await server.client().call("with_own_meta")).json()["result"]
+        handshake = (await server.client().handshake("tools/call", {"name": "with_own_meta"})).json()[
+            "result"
+        ]
+    assert modern["_meta"].pop("io.modelcontextprotocol/serverInfo")["name"] == "val-town"
+    assert modern["_meta"] == handshake["_meta"] == {"example.com/own": 1}
