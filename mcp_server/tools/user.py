@@ -20,7 +20,7 @@ class Profile(BaseModel):
     tier: str | None = Field(default=None, description="Plan: free, pro or business.")
     email: str | None = None
     bio: str | None = None
-    url: str
+    url: str | None = None
     profile_image_url: str | None = None
 
 

@@ -18,12 +18,16 @@ class _Record(BaseModel):
 
 
 class User(_Record):
-    """A person or an organization; `tier` and `email` only of the account itself."""
+    """A person or an organization; `tier` and `email` only of the account itself.
+
+    The API's schema promises `type` and `url`, its own examples leave them out: nobody is kept from signing
+    in by that.
+    """
 
     id: str
-    type: str
+    type: str = "user"
     username: str | None = None
-    url: str
+    url: str | None = None
     bio: str | None = None
     profile_image_url: str | None = None
     tier: str | None = None

@@ -107,10 +107,6 @@ class Transport:
         """The configured address of the API."""
         return self._base_url
 
-    def url_of(self, call: Call) -> str:
-        """Return where a call goes."""
-        return str(build_target(self._base_url, call.path, call.parameters, call.query))
-
     async def exchange(self, call: Call) -> Answer:
         """Return the answer to a call, any 2xx.
 

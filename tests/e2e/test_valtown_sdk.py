@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,38 +10,17 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.npm import installed
+
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = "@valtown/sdk@2.1.0"
-FOLDER = ROOT / ".run" / "valtown-sdk"
-ENTRY = FOLDER / "node_modules" / "@valtown" / "sdk" / "index.mjs"
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
 def sdk() -> Path:
-    """Return the SDK's entry file, installed once into `.run/`."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("Node and npm are not installed")
-    if not ENTRY.exists():
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        command = [
-            "npm",
-            "install",
-            "--prefix",
-            str(FOLDER),
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            PACKAGE,
-        ]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        except subprocess.TimeoutExpired:
-            pytest.skip(f"npm did not install {PACKAGE} within two minutes")
-        if done.returncode:
-            pytest.skip(f"npm cannot install {PACKAGE}: {done.stderr.strip()[-200:]}")
-    return ENTRY
+    """Return the SDK's entry file."""
+    return installed("@valtown/sdk", "2.1.0", "index.mjs")
 
 
 @pytest.fixture
