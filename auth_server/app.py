@@ -11,11 +11,22 @@ from starlette.responses import JSONResponse, Response
 
 from auth_server.domain.admission import Admission
 from auth_server.domain.approval import Approval
+from auth_server.domain.limits import registrations
 from auth_server.domain.redirect_uri import RedirectPolicy
+from auth_server.domain.registration_token import RegistrationTokens
 from auth_server.domain.resource import Resources
 from auth_server.domain.signing_keys import Keyring
 from auth_server.domain.token_issuer import TokenIssuer
-from auth_server.endpoints import authorize, consent, metadata, register, revoke, sign_in, token
+from auth_server.endpoints import (
+    authorize,
+    consent,
+    manage_registration,
+    metadata,
+    register,
+    revoke,
+    sign_in,
+    token,
+)
 from auth_server.endpoints.errors import add_error_handlers, answer_bug
 from auth_server.grants.authorization_code import AuthorizationCodeGrant
 from auth_server.grants.base import TokenGrant
@@ -37,6 +48,7 @@ from shared.clock import Clock
 from shared.key_check import KeyCheck, StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger
 from shared.oauth.errors import OAuthNotEnabled
+from shared.rate_limit import RateLimiter
 from shared.redis.client import StoreError
 from shared.sealing import Sealer, UnsealError
 from shared.web.cors import CorsMiddleware, CorsRule
@@ -55,10 +67,11 @@ def build_grants(
     issuer: TokenIssuer,
     resources: Resources,
     admission: Admission,
+    limiter: RateLimiter,
 ) -> tuple[TokenGrant, ...]:
     """Return every grant type of the token endpoint. Metadata and registration read their names here."""
     return (
-        AuthorizationCodeGrant(grants, clients, issuer, resources, admission),
+        AuthorizationCodeGrant(grants, clients, issuer, resources, admission, limiter),
         RefreshTokenGrant(grants, clients, issuer, resources, admission),
     )
 
@@ -136,7 +149,8 @@ def _services(
     )
     resources = Resources(settings.resources)
     admission = Admission(settings.allowed_users, owner_mode=settings.val_town_api_token is not None)
-    token_grants = build_grants(grants, clients, issuer, resources, admission)
+    limiter = RateLimiter(redis, clock)
+    token_grants = build_grants(grants, clients, issuer, resources, admission, limiter)
     return Services(
         settings=settings,
         clock=clock,
@@ -150,6 +164,11 @@ def _services(
         issuer=issuer,
         resources=resources,
         redirect_policy=RedirectPolicy(settings.redirect_schemes, settings.insecure_allow_http),
+        registration_tokens=RegistrationTokens(sealer),
+        registration_limit=registrations(
+            settings.oauth_registration_burst, settings.oauth_registrations_per_hour
+        ),
+        limiter=limiter,
         approval=Approval(grants, sealer),
         admission=admission,
         key_keeper=keeper,
@@ -183,7 +202,7 @@ def _lifespan(
 
 def _add_routes(app: FastAPI, redis: Redis, keyring: Keyring) -> None:
     base_path: str = app.state.base_path
-    for endpoint in (authorize, sign_in, consent, token, register, revoke, metadata):
+    for endpoint in (authorize, sign_in, consent, token, register, manage_registration, revoke, metadata):
         app.include_router(endpoint.router, prefix=base_path)
     app.include_router(metadata.well_known_router(base_path))
 
@@ -213,6 +232,7 @@ def _add_middleware(app: FastAPI, settings: AuthSettings) -> FastAPI:
         "/.well-known/*": document,
         f"{path}/.well-known/*": document,
         f"{path}/oauth/register": form,
+        f"{path}/oauth/register/*": CorsRule(methods=("GET", "PUT", "DELETE")),
         f"{path}/oauth/token": form,
         f"{path}/oauth/revoke": form,
     }

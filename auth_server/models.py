@@ -6,13 +6,21 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A registered client (RFC 7591). `metadata` is what was registered, as it is echoed to the client."""
+    """A registered client (RFC 7591).
+
+    Attributes:
+        metadata: what was registered, as it is echoed to the client.
+        fingerprint: of the metadata, when an identical registration may share this client; else empty.
+        by_operator: the operator registered it by command; it never expires.
+    """
 
     client_id: str
     secret_hash: str | None
     redirect_uris: tuple[str, ...]
     grant_types: tuple[str, ...]
     metadata: Mapping[str, object] = field(default_factory=dict)
+    fingerprint: str = ""
+    by_operator: bool = False
 
     @property
     def is_public(self) -> bool:

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from auth_server.domain.admission import Admission
 from auth_server.domain.approval import Approval
 from auth_server.domain.redirect_uri import RedirectPolicy
+from auth_server.domain.registration_token import RegistrationTokens
 from auth_server.domain.resource import Resources
 from auth_server.domain.signing_keys import Keyring
 from auth_server.domain.token_issuer import TokenIssuer
@@ -18,6 +19,7 @@ from auth_server.settings import AuthSettings
 from auth_server.sign_in.base import SignIn
 from auth_server.store.base import ClientStore, GrantStore, PendingAuthorizationStore, SessionStore
 from shared.clock import Clock
+from shared.rate_limit import Limit, RateLimiter
 from shared.sealing import Sealer
 
 
@@ -37,6 +39,9 @@ class Services:
     issuer: TokenIssuer
     resources: Resources
     redirect_policy: RedirectPolicy
+    registration_tokens: RegistrationTokens
+    registration_limit: Limit
+    limiter: RateLimiter
     approval: Approval
     admission: Admission
     key_keeper: KeyKeeper

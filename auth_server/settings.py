@@ -30,6 +30,8 @@ class AuthSettings(ServiceSettings):
     oauth_grant_ttl: Seconds = 31_536_000
     oauth_refresh_grace_seconds: Annotated[int, Field(ge=0, le=120)] = 60
     oauth_redirect_schemes: str = "cursor,vscode,vscode-insiders,windsurf"
+    oauth_registration_burst: Annotated[int, Field(ge=10)] = 600
+    oauth_registrations_per_hour: Annotated[int, Field(ge=1, le=3_600_000)] = 900
     oauth_allowed_users: str = ""
     oauth_resources: str = ""
 

@@ -88,12 +88,17 @@ def trusted_redirect(parameters: AuthorizationParameters, client: Client | None)
         if len(client.redirect_uris) != 1:
             raise UntrustedRedirectError("The app did not say where to send you afterwards.")
         return TrustedRedirect(client, client.redirect_uris[0], state)
-    if not any(redirect_uri.matches(registered, requested) for registered in client.redirect_uris):
+    if not client_redirects_to(client, requested):
         raise UntrustedRedirectError(
             "The app wants to send you to an address that it did not register. "
             "If you trust the app, remove the server from it and add it again."
         )
     return TrustedRedirect(client, requested, state)
+
+
+def client_redirects_to(client: Client, uri: str) -> bool:
+    """Return whether a redirect URI is one of the client's own as it is registered now."""
+    return any(redirect_uri.matches(registered, uri) for registered in client.redirect_uris)
 
 
 def validate(

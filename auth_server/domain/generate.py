@@ -12,6 +12,7 @@ AUTHORIZATION_CODE = "vtac_"
 REFRESH_TOKEN = "vtr_"
 CLIENT_SECRET = "vtcs_"
 BROWSER_COOKIE = "vtbr_"
+REGISTRATION_TOKEN = "vtrt_"
 SESSION = "vtss_"
 TRANSACTION = "vttx_"
 

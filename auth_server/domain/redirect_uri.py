@@ -76,10 +76,13 @@ def matches(registered: str, requested: str) -> bool:
     Compared as strings; only the port of an http loopback URI may differ (RFC 8252 section 7.3), for the name
     `localhost` too, which real clients use.
     """
-    if registered == requested:
-        return True
-    loopback = _loopback_without_port(registered)
-    return loopback is not None and loopback == _loopback_without_port(requested)
+    return registered == requested or without_loopback_port(registered) == without_loopback_port(requested)
+
+
+def without_loopback_port(uri: str) -> str:
+    """Return a redirect URI without the port when it is an http loopback URI, else unchanged."""
+    loopback = _loopback_without_port(uri)
+    return uri if loopback is None else f"http://{loopback[0]}{loopback[1]}"
 
 
 def leads_to_this_computer(uri: str) -> bool:

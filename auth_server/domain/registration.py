@@ -1,26 +1,24 @@
-"""Dynamic client registration: rules, defaults, credentials (RFC 7591 sections 2 and 3)."""
+"""Client registration: credentials, what identical registrations share, changes (RFC 7591, RFC 7592)."""
 
 import json
-import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from auth_server.domain import generate
-from auth_server.domain.redirect_uri import RedirectPolicy
+from auth_server.domain import client_metadata, generate
+from auth_server.domain.redirect_uri import RedirectPolicy, without_loopback_port
 from auth_server.models import Client
-from shared.oauth.errors import InvalidClientMetadata, InvalidRedirectUri
-from shared.oauth.scopes import format_scope
-from shared.policy import ALL_SCOPES
+from shared.oauth.errors import InvalidClientMetadata
 
-AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
-MAX_REDIRECT_URIS = 20
-MAX_TEXT = 200
-MAX_URL = 2000
-MAX_METADATA = 8192
+_PUBLIC = "none"
+_BYTES_PER_TOKEN = 1024
 
-_TEXT_MEMBERS = ("client_name", "software_id", "software_version")
-_URL_MEMBERS = ("client_uri", "logo_uri", "policy_uri", "tos_uri")
-_DEFAULT_GRANT_TYPES = ("authorization_code", "refresh_token")
+# RFC 7592 section 2.2: the request must not include these.
+_NOT_IN_UPDATE = (
+    "registration_access_token",
+    "registration_client_uri",
+    "client_secret_expires_at",
+    "client_id_issued_at",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,16 @@ class Registered:
     """A new client with the secret that only its owner ever sees; no secret for a public client."""
 
     client: Client
-    secret: str | None
+    secret: str | None = field(repr=False)
+
+    def shared_with(self, first: Client) -> "Registered":
+        """Return this registration as one of the client that an identical one made before.
+
+        It keeps its own spelling of the metadata, such as the ports of loopback URIs.
+        """
+        issued_at = first.metadata["client_id_issued_at"]
+        metadata = {**self.client.metadata, "client_id_issued_at": issued_at}
+        return Registered(replace(self.client, client_id=first.client_id, metadata=metadata), None)
 
     def response(self) -> dict[str, object]:
         """Return the members of the registration response (RFC 7591 section 3.2.1); none is null."""
@@ -41,140 +48,97 @@ class Registered:
 def register(
     metadata: Mapping[str, object], *, policy: RedirectPolicy, grant_types: tuple[str, ...], now: float
 ) -> Registered:
-    """Return a client made from the metadata of a registration request; unknown members are ignored.
+    """Return a client made from the metadata of a registration request.
 
     Args:
         metadata: the request's members.
         policy: which redirect URIs are allowed.
-        grant_types: what the token endpoint supports; others that a client lists are dropped.
+        grant_types: what the token endpoint supports.
         now: seconds since the epoch.
 
     Raises:
         InvalidRedirectUri: `redirect_uris` is missing or holds what no client may have.
         InvalidClientMetadata: any other member is malformed or not supported.
     """
-    redirect_uris = _redirect_uris(metadata.get("redirect_uris"), policy)
-    auth_method = _auth_method(metadata)
-    accepted_grants = _grant_types(metadata, grant_types)
-    _check_response_types(metadata)
-    _check_jwks(metadata)
-    echoed: dict[str, object] = {
-        "client_id_issued_at": int(now),
-        "redirect_uris": list(redirect_uris),
-        "token_endpoint_auth_method": auth_method,
-        "grant_types": list(accepted_grants),
-        "response_types": ["code"],
-        "application_type": _application_type(metadata),
-    }
-    if scope := _scope(metadata):
-        echoed["scope"] = scope
-    echoed |= {name: text for name in _TEXT_MEMBERS if (text := _text(metadata, name))}
-    echoed |= {name: url for name in _URL_MEMBERS if (url := _url(metadata, name))}
-    if len(json.dumps(echoed)) > MAX_METADATA:
-        raise InvalidClientMetadata(f"The metadata is longer than {MAX_METADATA} characters altogether.")
-    secret = None if auth_method == "none" else generate.secret(generate.CLIENT_SECRET)
-    client = Client(
-        client_id=generate.client_id(),
-        secret_hash=None if secret is None else generate.digest(secret),
-        redirect_uris=redirect_uris,
-        grant_types=accepted_grants,
-        metadata=echoed,
+    accepted = client_metadata.check(metadata, policy=policy, grant_types=grant_types)
+    public = accepted["token_endpoint_auth_method"] == _PUBLIC
+    secret = None if public else generate.secret(generate.CLIENT_SECRET)
+    client = _client(accepted, now)
+    if secret is not None:
+        return Registered(replace(client, secret_hash=generate.digest(secret)), secret)
+    # A client with a secret is never shared: its secret is what tells two registrations apart.
+    return Registered(replace(client, fingerprint=fingerprint(accepted)), None)
+
+
+def update(
+    client: Client,
+    metadata: Mapping[str, object],
+    *,
+    policy: RedirectPolicy,
+    grant_types: tuple[str, ...],
+) -> Client:
+    """Return a client with other metadata in the place of its own (RFC 7592 section 2.2).
+
+    Credentials stay: the secret cannot be chosen, and a client that has one does not change to having none.
+
+    Raises:
+        InvalidRedirectUri: as at registration.
+        InvalidClientMetadata: as at registration; or `client_id` is not the client's, or a credential is set.
+    """
+    if metadata.get("client_id") != client.client_id:
+        raise InvalidClientMetadata("The client_id member must be the client's own.")
+    if sent := [name for name in _NOT_IN_UPDATE if name in metadata]:
+        raise InvalidClientMetadata(f"These members cannot be set: {' '.join(sent)}")
+    _check_secret(client, metadata.get("client_secret"))
+    method = {"token_endpoint_auth_method": client.metadata["token_endpoint_auth_method"]}
+    accepted = client_metadata.check({**method, **metadata}, policy=policy, grant_types=grant_types)
+    if (accepted["token_endpoint_auth_method"] == _PUBLIC) != client.is_public:
+        raise InvalidClientMetadata("A client cannot change between having a secret and having none.")
+    changed = _client(accepted, 0)
+    issued_at = client.metadata["client_id_issued_at"]
+    return replace(
+        client,
+        redirect_uris=changed.redirect_uris,
+        grant_types=changed.grant_types,
+        metadata={**accepted, "client_id_issued_at": issued_at},
+        fingerprint="",
     )
-    return Registered(client, secret)
 
 
-def _redirect_uris(value: object, policy: RedirectPolicy) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise InvalidRedirectUri("The redirect_uris member must be a list of at least one URI.")
-    if len(value) > MAX_REDIRECT_URIS:
-        raise InvalidRedirectUri(f"At most {MAX_REDIRECT_URIS} redirect URIs can be registered.")
-    uris = []
-    for uri in value:
-        if not isinstance(uri, str):
-            raise InvalidRedirectUri("Every redirect URI must be a string.")
-        uris.append(policy.check(uri))
-    return tuple(dict.fromkeys(uris))
+def fingerprint(accepted: Mapping[str, object]) -> str:
+    """Return a hash that registrations have in common when they differ in nothing that matters.
+
+    The order of lists does not matter, nor the port of a loopback URI: it is not compared either when the
+    code goes there (RFC 8252 section 7.3), and a client on a person's own computer has another every time.
+    """
+    uris = {without_loopback_port(str(uri)) for uri in _list(accepted["redirect_uris"])}
+    scopes = sorted(str(accepted.get("scope", "")).split())
+    canonical = {**accepted, "redirect_uris": sorted(uris), "scope": scopes}
+    return generate.digest(json.dumps(canonical, sort_keys=True))
 
 
-def _auth_method(metadata: Mapping[str, object]) -> str:
-    method = metadata.get("token_endpoint_auth_method", AUTH_METHODS[0])
-    if not isinstance(method, str) or method not in AUTH_METHODS:
-        raise InvalidClientMetadata(f"The token_endpoint_auth_method must be one of {' '.join(AUTH_METHODS)}")
-    return method
+def cost(client: Client) -> int:
+    """Return how many tokens of the registration limit a client takes: one for each KiB that is kept."""
+    return 1 + len(json.dumps(dict(client.metadata))) // _BYTES_PER_TOKEN
 
 
-def _strings(metadata: Mapping[str, object], name: str) -> tuple[str, ...] | None:
-    value = metadata.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, list) or len(value) > MAX_REDIRECT_URIS:
-        raise InvalidClientMetadata(f"The {name} member must be a short list of strings.")
-    if not all(isinstance(item, str) for item in value):
-        raise InvalidClientMetadata(f"The {name} member must be a short list of strings.")
-    return tuple(str(item) for item in value)
+def _check_secret(client: Client, sent: object) -> None:
+    if sent is None:
+        return
+    same = isinstance(sent, str) and client.secret_hash == generate.digest(sent)
+    if not same:
+        raise InvalidClientMetadata("The client_secret cannot be set.")
 
 
-def _grant_types(metadata: Mapping[str, object], supported: tuple[str, ...]) -> tuple[str, ...]:
-    # RFC 7591 section 2 defaults to authorization_code alone; clients that say nothing still expect to stay
-    # signed in, so refresh tokens come with the default.
-    wanted = _strings(metadata, "grant_types") or _DEFAULT_GRANT_TYPES
-    accepted = tuple(name for name in supported if name in wanted)
-    if "authorization_code" not in accepted:
-        raise InvalidClientMetadata("The grant_types must include authorization_code.")
-    return accepted
+def _client(accepted: Mapping[str, object], now: float) -> Client:
+    return Client(
+        client_id=generate.client_id(),
+        secret_hash=None,
+        redirect_uris=tuple(str(uri) for uri in _list(accepted["redirect_uris"])),
+        grant_types=tuple(str(name) for name in _list(accepted["grant_types"])),
+        metadata={"client_id_issued_at": int(now), **accepted},
+    )
 
 
-def _check_response_types(metadata: Mapping[str, object]) -> None:
-    response_types = _strings(metadata, "response_types")
-    if response_types is not None and "code" not in response_types:
-        raise InvalidClientMetadata("The response_types must include code, the only one supported.")
-
-
-def _check_jwks(metadata: Mapping[str, object]) -> None:
-    if "jwks" in metadata and "jwks_uri" in metadata:
-        raise InvalidClientMetadata("The jwks and jwks_uri members exclude each other.")
-    jwks = metadata.get("jwks")
-    keys = jwks.get("keys") if isinstance(jwks, dict) else None
-    if isinstance(keys, list) and any(isinstance(key, dict) and ({"d", "k"} & set(key)) for key in keys):
-        raise InvalidClientMetadata("The jwks member holds a private or symmetric key. Consider it exposed.")
-
-
-def _application_type(metadata: Mapping[str, object]) -> str:
-    # Echoed, not enforced: real clients register https and private-use URIs together.
-    value = metadata.get("application_type", "web")
-    if value not in ("web", "native"):
-        raise InvalidClientMetadata("The application_type must be web or native.")
-    return str(value)
-
-
-def _scope(metadata: Mapping[str, object]) -> str:
-    # Echoed, not a limit: a client may step up later, and it is the person who decides.
-    value = metadata.get("scope")
-    if value is not None and (not isinstance(value, str) or len(value) > MAX_URL):
-        raise InvalidClientMetadata("The scope member must be a string.")
-    return format_scope(name for name in (value or "").split() if name in ALL_SCOPES)
-
-
-def _text(metadata: Mapping[str, object], name: str) -> str:
-    value = metadata.get(name, "")
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > MAX_TEXT:
-        raise InvalidClientMetadata(f"The {name} member must be a string of at most {MAX_TEXT} characters.")
-    return visible(value)
-
-
-def _url(metadata: Mapping[str, object], name: str) -> str:
-    # Kept and echoed, never fetched and never shown as a link or an image.
-    value = metadata.get(name)
-    if value is None or value == "":
-        return ""
-    if not isinstance(value, str) or len(value) > MAX_URL or not value.startswith(("https://", "http://")):
-        raise InvalidClientMetadata(f"The {name} member must be a web address.")
-    return value
-
-
-def visible(text: str) -> str:
-    """Return text without control and formatting characters: they could reorder or hide what a page shows."""
-    kept = (character for character in text if not unicodedata.category(character).startswith("C"))
-    return " ".join("".join(kept).split())
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

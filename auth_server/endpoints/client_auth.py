@@ -9,10 +9,12 @@ from urllib.parse import unquote_to_bytes
 from fastapi import Request
 
 from auth_server.domain import client_secrets
+from auth_server.domain.limits import WRONG_SECRETS
 from auth_server.models import Client
 from auth_server.store.base import ClientStore
 from shared.logs import get_logger
 from shared.oauth.errors import InvalidClient, InvalidRequest
+from shared.rate_limit import RateLimiter
 
 _log = get_logger("oauth:client")
 _REFUSED = "The client is unknown or did not authenticate. Register again if the registration was removed."
@@ -24,7 +26,9 @@ class _Presented:
     secret: str | None
 
 
-async def authenticate(request: Request, form: Mapping[str, str], clients: ClientStore) -> Client:
+async def authenticate(
+    request: Request, form: Mapping[str, str], clients: ClientStore, limiter: RateLimiter
+) -> Client:
     """Return the client that sent the request.
 
     A client that has a secret may send it by Basic or in the body, whichever it registered; a public one
@@ -33,6 +37,7 @@ async def authenticate(request: Request, form: Mapping[str, str], clients: Clien
     Raises:
         InvalidRequest: more than one method at a time, or a malformed header.
         InvalidClient: unknown, or the secret is missing, wrong, or sent by a client that has none.
+        TooManyRequests: the secret is wrong, as too many of this client were; the right one still passes.
     """
     presented = _presented(request, form)
     _log.debug("request", client_id=presented.client_id[:100], with_secret=presented.secret is not None)
@@ -46,6 +51,9 @@ async def authenticate(request: Request, form: Mapping[str, str], clients: Clien
         reason = "" if right else "wrong or missing secret"
     if reason or client is None:
         _log.info("client refused", reason=reason, client_id=presented.client_id[:100])
+        # A bucket only for clients that exist, or anybody could fill the store with buckets.
+        if client is not None:
+            await limiter.take(WRONG_SECRETS, client.client_id)
         raise InvalidClient(_REFUSED)
     return client
 

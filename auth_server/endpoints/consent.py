@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from auth_server.domain import generate
+from auth_server.domain.authorization_request import client_redirects_to
 from auth_server.domain.redirect_uri import display_host, form_action_source, leads_to_this_computer
 from auth_server.endpoints import browser, pages
 from auth_server.endpoints.errors import redirect_back
@@ -83,6 +84,7 @@ async def _decide(
         _log.info("denied", client_id=pending.client_id, subject=waiting.session.subject)
         denied = AccessDenied("The person refused.")
         return redirect_back(pending.redirect_uri, pending.state, issuer, denied.members())
+    await services.clients.hold(pending.client_id)
     code = await services.approval.approve(pending, waiting.session, kept)
     return redirect_back(pending.redirect_uri, pending.state, issuer, {"code": code})
 
@@ -94,7 +96,8 @@ async def _waiting(
     if session is None or generate.digest(session.session_id) == pending.signed_in_before:
         return None
     client = await services.clients.find(pending.client_id)
-    if client is None:
+    if client is None or not client_redirects_to(client, pending.redirect_uri):
+        # Removed, or changed, since it asked.
         raise browser.stale_page()
     return _Waiting(handle, pending, client, session)
 

@@ -11,13 +11,25 @@ from auth_server.domain.authorization_request import TrustedRedirect, UntrustedR
 from auth_server.endpoints import pages
 from shared.key_check import StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger
-from shared.oauth.errors import InvalidClient, InvalidRequest, OAuthError, ServerError, TemporarilyUnavailable
+from shared.oauth.errors import (
+    InvalidClient,
+    InvalidRequest,
+    InvalidToken,
+    OAuthError,
+    ServerError,
+    TemporarilyUnavailable,
+    TooManyRequests,
+)
 from shared.redis.client import StoreError
 from shared.sealing import UnsealError
 from shared.web.limits import RequestRefusedError
 
 _log = get_logger("oauth:error")
 _PAGES = ("/oauth/authorize", "/oauth/sign-in", "/oauth/consent")
+_WAIT = (
+    "There were too many attempts with tokens that did not work. Wait a few minutes, "
+    "or go back to the app and connect again."
+)
 _REASONS = {404: ("not_found", "There is nothing at this URL."), 405: ("method_not_allowed", "Wrong method.")}
 
 
@@ -74,10 +86,11 @@ def answer_bug(scope: Scope) -> Response:
 def answer(request: Request, error: OAuthError) -> Response:
     """Return an error as a page where people are, and as JSON where programs are (RFC 6749 section 5.2)."""
     if request.scope["path"].endswith(_PAGES):
+        too_many = isinstance(error, TooManyRequests)
         return pages.problem(
             request,
-            "That did not work",
-            error.description,
+            "Too many attempts" if too_many else "That did not work",
+            _WAIT if too_many else error.description,
             status=error.status,
             retry_after=error.retry_after,
         )
@@ -87,6 +100,9 @@ def answer(request: Request, error: OAuthError) -> Response:
     if isinstance(error, InvalidClient):
         # RFC 9110 section 11.6.1 wants a challenge on every 401; RFC 6749 section 5.2 names this one.
         headers["WWW-Authenticate"] = 'Basic realm="oauth"'
+    elif isinstance(error, InvalidToken):
+        # RFC 6750 section 3, for registration access tokens.
+        headers["WWW-Authenticate"] = f'Bearer realm="oauth", error="{error.error}"'
     return JSONResponse(error.members(), error.status, headers=headers)
 
 

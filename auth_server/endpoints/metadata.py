@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from auth_server.domain import pkce
-from auth_server.domain.registration import AUTH_METHODS
+from auth_server.domain.client_metadata import AUTH_METHODS
 from auth_server.endpoints.pages import STYLESHEET, STYLESHEET_PATH
 from auth_server.services import Services, ServicesDep
 from shared.oauth.signatures import JWKS_MAX_AGE

@@ -5,6 +5,7 @@ from starlette.responses import RedirectResponse, Response
 
 from auth_server.domain import generate
 from auth_server.domain.approval import seal_session_credential
+from auth_server.domain.limits import REFUSED_SIGN_INS, SIGN_IN_ATTEMPTS
 from auth_server.endpoints import browser, pages
 from auth_server.endpoints.parameters import read_form
 from auth_server.models import PendingAuthorization, UserSession
@@ -37,10 +38,13 @@ async def _submit(request: Request, services: Services) -> Response:
     pending = await browser.pending_of(request, services, handle)
     expected = browser.form_tokens(services, "sign-in", handle, _cookie(request, services))
     browser.check_form_token(request, expected, form.get("csrf"))
+    # Before Val Town is asked: a page does not tell good tokens from bad ones at will.
+    await services.limiter.take(SIGN_IN_ATTEMPTS, generate.digest(handle))
     try:
         person = await services.sign_in.verify(form)
     except SignInRefusedError as error:
-        _log.info("sign-in refused", reason=error.reason)
+        _log.info("sign-in refused", reason=error.reason, client_id=pending.client_id)
+        await services.limiter.take(REFUSED_SIGN_INS, pending.client_id)
         return await _page(request, services, handle, pending, problem=error.reason, status=error.status)
     session_id = await _new_session(request, services, person)
     _log.info("signed in", subject=person.subject, client_id=pending.client_id)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from auth_server.domain import generate, pkce
 from auth_server.domain.admission import Admission
 from auth_server.domain.approval import code_grant_id
+from auth_server.domain.limits import WRONG_REDEMPTIONS
 from auth_server.domain.resource import Resources
 from auth_server.domain.token_issuer import TokenIssuer
 from auth_server.grants.base import required
@@ -13,6 +14,7 @@ from auth_server.models import Client
 from auth_server.store.base import ClientStore, CodeRedemption, GrantStore, Redemption
 from shared.logs import get_logger
 from shared.oauth.errors import InvalidGrant
+from shared.rate_limit import RateLimiter
 
 _log = get_logger("oauth:token")
 _REFUSED = "The authorization code is not valid: it is unknown, expired, used, or not for this request."
@@ -27,6 +29,7 @@ class AuthorizationCodeGrant:
     issuer: TokenIssuer
     resources: Resources
     admission: Admission
+    limiter: RateLimiter
     grant_type: str = "authorization_code"
 
     async def exchange(self, form: Mapping[str, str], client: Client) -> str:
@@ -39,6 +42,7 @@ class AuthorizationCodeGrant:
             InvalidRequest: a parameter is missing or malformed.
             InvalidTarget: another resource than the approved one is asked for; the code stays good.
             InvalidGrant: everything else. A valid replay has revoked the grant.
+            TooManyRequests: as InvalidGrant, when too much was wrong with this grant's code already.
         """
         code = required(form, "code")
         challenge = pkce.challenge_of(pkce.check_verifier(form.get("code_verifier")))
@@ -50,7 +54,7 @@ class AuthorizationCodeGrant:
         refresh = self.issuer.refresh_token(grant_id, 1) if "refresh_token" in client.grant_types else None
         response = self.issuer.respond(grant, grant.scopes, refresh)
         # Before the claim: nothing that can fail may stand between it and the answer.
-        await self.clients.keep_alive(client.client_id)
+        await self.clients.keep_alive(client)
         outcome = await self.grants.redeem(
             CodeRedemption(
                 grant_id=grant_id,
@@ -63,6 +67,8 @@ class AuthorizationCodeGrant:
         )
         if outcome is not Redemption.OK:
             _log.info("code refused", reason=outcome.value, grant_id=grant_id, client_id=client.client_id)
+            # Not burned: else whoever has the code and nothing more could end its owner's sign-in.
+            await self.limiter.take(WRONG_REDEMPTIONS, grant_id)
             raise InvalidGrant(_REFUSED)
         _log.info("tokens issued", grant_id=grant_id, client_id=client.client_id, scope=response.scope)
         return response.to_json()

@@ -55,7 +55,7 @@ class RefreshTokenGrant:
         successor = self.issuer.refresh_token(grant.grant_id, presented.generation + 1)
         body = self.issuer.respond(grant, scopes, successor).to_json()
         # Before the claim: nothing that can fail may stand between it and the answer.
-        await self.clients.keep_alive(client.client_id)
+        await self.clients.keep_alive(client)
         outcome, sealed = await self.grants.rotate(
             RefreshRotation(
                 grant_id=grant.grant_id,

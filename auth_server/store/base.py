@@ -48,6 +48,15 @@ class Rotation(StrEnum):
     """Of a generation the store has not seen: it lost a write."""
 
 
+class Management(StrEnum):
+    """What became of a change to a registration."""
+
+    OK = "ok"
+    GONE = "gone"
+    SHARED = "shared"
+    """Other registrations use the same client: nothing was changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class CodeRedemption:
     """A code presented at the token endpoint. `redirect_uri` is None when the request did not send one."""
@@ -76,16 +85,40 @@ class RefreshRotation:
 class ClientStore(Protocol):
     """Registered clients."""
 
-    async def add(self, client: Client) -> None:
-        """Keep a new client."""
+    async def add(self, client: Client) -> Client:
+        """Keep a new client; return it, or the one that an identical registration made at the same time."""
+        ...
+
+    async def join(self, fingerprint: str) -> Client | None:
+        """Return the public client that a registration with this fingerprint shares, and count it.
+
+        Atomic: a client that was changed or removed is not returned, and one that was returned is not changed
+        or removed by another of those who share it.
+        """
         ...
 
     async def find(self, client_id: str) -> Client | None:
         """Return a client."""
         ...
 
-    async def keep_alive(self, client_id: str) -> None:
+    async def keep_alive(self, client: Client) -> None:
         """Put off the expiry of a client that is in use, beyond any grant it may hold."""
+        ...
+
+    async def hold(self, client_id: str) -> None:
+        """Keep a client for as long as a code that was just approved may take to become a token."""
+        ...
+
+    async def replace(self, client: Client) -> Management:
+        """Replace a client's metadata, unless others share it. Atomic; it is never shared from then on."""
+        ...
+
+    async def close(self, client_id: str, *, though_shared: bool = False) -> Management:
+        """Make a client unknown to everybody, unless others share it. Atomic; safe to repeat for a day."""
+        ...
+
+    async def remove(self, client_id: str) -> None:
+        """Forget a client that was closed."""
         ...
 
 
@@ -150,6 +183,10 @@ class GrantStore(Protocol):
 
     async def revoke(self, grant_id: str, *, reason: str) -> bool:
         """End a grant and everything issued from it, and tell every mcp_server; return if it was alive."""
+        ...
+
+    async def revoke_client(self, client_id: str) -> None:
+        """End every grant of a client that was closed, as `revoke` does; one by one, safe to repeat."""
         ...
 
     async def revoke_access_token(self, grant_id: str, token_id: str, *, expires_at: int) -> None:

@@ -14,6 +14,7 @@
     ├── LoginRequired             400  OpenID Connect Core section 3.1.2.6
     ├── ServerError               500
     ├── TemporarilyUnavailable    503
+    │   └── TooManyRequests       429  RFC 6585 section 4 (temporarily_unavailable)
     ├── InvalidTarget             400  RFC 8707 section 2
     ├── InvalidRedirectUri        400  RFC 7591 section 3.2.2
     ├── InvalidClientMetadata     400
@@ -148,6 +149,12 @@ class TemporarilyUnavailable(OAuthError):
     def __init__(self, description: str = "", *, retry_after: int = 1) -> None:
         """Take the sentence for the client and the seconds to wait before a retry."""
         super().__init__(description, retry_after=retry_after)
+
+
+class TooManyRequests(TemporarilyUnavailable):
+    """A limit is reached. The code is one that makes no client throw its credentials away."""
+
+    status = 429
 
 
 class InvalidTarget(OAuthError):

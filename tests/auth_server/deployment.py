@@ -1,6 +1,7 @@
 """The authorization server in process, with a Val Town that tests can break, and people who use both."""
 
 import base64
+import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ ENCRYPTION_KEY = base64.b64encode(bytes(range(32))).decode()
 REDIRECT_URI = "https://client.example.com/callback"
 ADA = "vtwn_sandbox_ada"
 GRACE = "vtwn_sandbox_grace"
+
+_numbers = itertools.count(1)
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -105,8 +108,9 @@ class AuthServer:
         return client
 
     async def public(self, redirect_uri: str = REDIRECT_URI) -> OAuthClient:
-        """Return a registered client without a secret."""
-        return await self.registered(redirect_uri, token_endpoint_auth_method="none")
+        """Return a registered client without a secret, of its own: identical ones would be one client."""
+        name = f"Test Client {next(_numbers)}"
+        return await self.registered(redirect_uri, token_endpoint_auth_method="none", client_name=name)
 
     async def code(
         self, client: OAuthClient, browser: Browser | None = None, **parameters: str | None

@@ -2,7 +2,7 @@
 
 from tests.requirements.entry import Requirement
 from tests.requirements.extensions import NO_DPOP
-from tests.requirements.mcp_authorization import NO_DOCUMENTS, NO_MANAGEMENT
+from tests.requirements.mcp_authorization import NO_DOCUMENTS
 
 NO_ASSERTIONS = "Client assertions are not offered: metadata names no such method."
 
@@ -52,16 +52,8 @@ REGISTRATION = {
     "G131": Requirement("RFC 7591 §5", "URLs in a registration are never fetched."),
     "G132": Requirement("RFC 7591 §2", "A private key in `jwks`: refused."),
     "G133": Requirement("RFC 7591 §2", "Method `none` gives no secret; an unknown method is refused."),
-    "G134": Requirement(
-        "RFC 7591 §5",
-        "A flood is limited, memory stays bounded, unused clients go.",
-        "A flood is not limited yet; each registration is bounded and goes after a week without use.",
-    ),
-    "G135": Requirement(
-        "RFC 7592 §2",
-        "Another client's management token: 401.",
-        NO_MANAGEMENT,
-    ),
+    "G134": Requirement("RFC 7591 §5", "A flood is limited, memory stays bounded, unused clients go."),
+    "G135": Requirement("RFC 7592 §2", "Another client's management token: 401."),
     "G136": Requirement("CIMD §3", "URLs that may not be a client_id.", NO_DOCUMENTS),
     "G137": Requirement("CIMD §4.1", "A document with another client_id.", NO_DOCUMENTS),
     "G138": Requirement("CIMD §5", "A document behind a redirect.", NO_DOCUMENTS),

@@ -13,7 +13,6 @@ PAGES = {
     "K224": Requirement(
         "CWE-307, CWE-204",
         "Guessing at sign-in is slowed down and learns nothing about accounts.",
-        "Nothing slows it down yet. There are no passwords, and all wrong tokens get the same page.",
     ),
     "K225": Requirement("RFC 9700 §4.16", "Every page forbids to be framed."),
     "K226": Requirement("CWE-79", "Nothing from a request or a registration is markup on a page."),

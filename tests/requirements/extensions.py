@@ -21,7 +21,6 @@ EXTENSIONS = {
     "D4": Requirement(
         "RFC 7591 §5",
         "Registration is limited, and its texts are escaped wherever they show.",
-        "The number of registrations is not limited yet; the texts are tested under G130.",
     ),
     "D5": Requirement("RFC 7591 §5", "No URL in a registration is ever fetched."),
     "M1": Requirement(

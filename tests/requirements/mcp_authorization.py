@@ -2,7 +2,6 @@
 
 from tests.requirements.entry import Requirement
 
-NO_MANAGEMENT = "A registration cannot be changed yet: there is no management endpoint."
 NO_DOCUMENTS = (
     "Client ID metadata documents are not offered yet: metadata names none, and a URL as client_id is an "
     "unknown client that is never fetched."
@@ -49,7 +48,6 @@ MCP_AUTHORIZATION = {
     "C17": Requirement(
         "OAuth 2.1 §4.1.1; RFC 7592 §2.2",
         "A redirect URI that was replaced is not accepted any more.",
-        NO_MANAGEMENT,
     ),
     "C18": Requirement("OAuth 2.1 §4.3.1", "Refresh tokens of public clients rotate."),
     "C19": Requirement("MCP caching", "What depends on the person is cached privately."),

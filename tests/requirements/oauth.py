@@ -50,7 +50,6 @@ OAUTH = {
     "O19": Requirement(
         "OAuth 2.1 §2.4.1",
         "Guessing a client's secret is slowed down, its owner not locked out.",
-        "Nothing slows it down yet. Secrets are 256 random bits, so guessing does not succeed (O31).",
     ),
     "O20": Requirement("OAuth 2.1 §3.2.3", "Token answers, good and bad, are never stored by caches."),
     "O21": Requirement(

@@ -18,6 +18,7 @@ PREFIXES = (
     generate.AUTHORIZATION_CODE,
     generate.REFRESH_TOKEN,
     generate.CLIENT_SECRET,
+    generate.REGISTRATION_TOKEN,
     generate.BROWSER_COOKIE,
     generate.SESSION,
     generate.TRANSACTION,
@@ -80,8 +81,8 @@ def _as_client_secret(deployment: Deployment, story: Story) -> Present:
                 await story.confidential.post("/oauth/token", {**form, "client_secret": secret}),
                 await deployment.visitor().post("/oauth/token", data=form, headers=basic),
             ]
-            # With the right secret it is the refresh token that is refused.
-            taken += [answer.json()["error"] != "invalid_client" for answer in answers]
+            # With the right secret it is the refresh token that is refused; it is never too many.
+            taken += [answer.json()["error"] == "invalid_grant" for answer in answers]
         return any(taken)
 
     return present

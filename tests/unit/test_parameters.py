@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from auth_server.domain.registration import visible
+from auth_server.domain.client_metadata import visible
 from auth_server.domain.resource import Resources
 from auth_server.endpoints.parameters import parse
 from shared.oauth.errors import InvalidRequest, InvalidTarget

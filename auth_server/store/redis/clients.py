@@ -1,17 +1,28 @@
-"""Registered clients: `vt:client:<client_id>`, a hash."""
+"""Registered clients: `vt:client:<client_id>`, a hash; `vt:registration:<fingerprint>`, who may share it."""
 
 import json
+from collections.abc import AsyncIterator, Mapping
 
 from redis.asyncio import Redis
 
 from auth_server.models import Client
-from shared.redis.client import read_hash, write_hash
+from auth_server.store.base import Management
+from shared.redis.client import read_hash
+from shared.redis.scripts import load_script
 
 NEVER_USED_SECONDS = 7 * 86_400
 """How long a registration lives that never led to a token."""
 
 UNUSED_SECONDS = 90 * 86_400
 """How long a client lives after its last grant can have ended."""
+
+_CLOSED_SECONDS = 86_400
+"""How long a removal that was interrupted can be repeated."""
+
+_HOLD_SECONDS = 3600
+
+_PACKAGE = "auth_server.store.redis.lua"
+_PREFIX = "vt:client:"
 
 
 class RedisClientStore:
@@ -21,35 +32,121 @@ class RedisClientStore:
         """Take the store's client and the longest time a grant may go unused."""
         self._redis = redis
         self._life = UNUSED_SECONDS + grant_idle_seconds
+        self._create = load_script(redis, _PACKAGE, "create_client")
+        self._join = load_script(redis, _PACKAGE, "join_client")
+        self._replace = load_script(redis, _PACKAGE, "replace_client")
+        # Removing takes rights away, and must not fail because the store is full.
+        self._close = load_script(redis, _PACKAGE, "close_client", allow_oom=True)
 
-    async def add(self, client: Client) -> None:
-        """Keep a new client."""
-        record = {
-            "client_id": client.client_id,
-            "secret_hash": client.secret_hash or "",
-            "metadata": json.dumps(dict(client.metadata), ensure_ascii=False),
-        }
-        await write_hash(self._redis, _key(client.client_id), record, seconds=NEVER_USED_SECONDS)
+    async def add(self, client: Client) -> Client:
+        """Keep a new client; return it, or the one that somebody else registered identically meanwhile."""
+        record = _record(client)
+        if client.fingerprint:
+            record |= {"fingerprint": client.fingerprint, "registrations": "1"}
+        await self._keep(client.client_id, record, seconds=NEVER_USED_SECONDS)
+        # After the record, so that whoever follows the index finds one.
+        return client if not client.fingerprint else await self._enter(client)
+
+    async def pre_register(self, client: Client) -> bool:
+        """Keep a client of the operator for ever; return False when there is one with this id."""
+        return await self._keep(client.client_id, _record(client) | {"registered_by": "operator"}, seconds=0)
+
+    async def join(self, fingerprint: str) -> Client | None:
+        """Return the public client that an identical registration made, and count this one."""
+        client_id = await self._redis.get(_index_key(fingerprint))
+        return None if client_id is None else await self._join_at(str(client_id), fingerprint)
 
     async def find(self, client_id: str) -> Client | None:
         """Return a client."""
-        record = await read_hash(self._redis, _key(client_id))
-        # The owner check: a reply that belongs to another request must not pass for this client.
-        if not record or record["client_id"] != client_id:
-            return None
-        metadata = json.loads(record["metadata"])
-        return Client(
-            client_id=record["client_id"],
-            secret_hash=record["secret_hash"] or None,
-            redirect_uris=tuple(metadata["redirect_uris"]),
-            grant_types=tuple(metadata["grant_types"]),
-            metadata=metadata,
-        )
+        return _client(client_id, await read_hash(self._redis, _key(client_id)))
 
-    async def keep_alive(self, client_id: str) -> None:
-        """Put off the expiry of a client that is in use."""
-        await self._redis.expire(_key(client_id), self._life)
+    async def keep_alive(self, client: Client) -> None:
+        """Put off the expiry of a client that is in use; it is never brought nearer."""
+        await self._redis.expire(_key(client.client_id), self._life, gt=True)
+        if client.fingerprint:
+            await self._redis.expire(_index_key(client.fingerprint), self._life, gt=True)
+
+    async def hold(self, client_id: str) -> None:
+        """Keep a client for as long as a code that was just approved may take to become a token."""
+        await self._redis.expire(_key(client_id), _HOLD_SECONDS, gt=True)
+
+    async def replace(self, client: Client) -> Management:
+        """Put other metadata in the place of a client's, in one script."""
+        return Management(await self._replace(keys=[_key(client.client_id)], args=[_to_json(client)]))
+
+    async def close(self, client_id: str, *, though_shared: bool = False) -> Management:
+        """Begin the removal of a client, in one script."""
+        args = [_CLOSED_SECONDS, "1" if though_shared else "0"]
+        return Management(await self._close(keys=[_key(client_id)], args=args))
+
+    async def remove(self, client_id: str) -> None:
+        """Forget a client that was closed."""
+        await self._redis.delete(_key(client_id))
+
+    async def pre_registered(self) -> AsyncIterator[Client]:
+        """Go through the clients that the operator registered."""
+        async for key in self._redis.scan_iter(match=f"{_PREFIX}*", count=1000):
+            client = await self.find(str(key).removeprefix(_PREFIX))
+            if client is not None and client.by_operator:
+                yield client
+
+    async def _keep(self, client_id: str, record: Mapping[str, str], *, seconds: int) -> bool:
+        flat = [part for pair in record.items() for part in pair]
+        return bool(await self._create(keys=[_key(client_id)], args=[seconds, *flat]))
+
+    async def _enter(self, client: Client) -> Client:
+        index = _index_key(client.fingerprint)
+        if await self._redis.set(index, client.client_id, nx=True, ex=NEVER_USED_SECONDS):
+            return client
+        first = await self.join(client.fingerprint)
+        if first is None:
+            # The index led nowhere: that client expired, was changed or removed.
+            await self._redis.set(index, client.client_id, ex=NEVER_USED_SECONDS)
+            return client
+        await self.remove(client.client_id)
+        return first
+
+    async def _join_at(self, client_id: str, fingerprint: str) -> Client | None:
+        # The index is a hint; the record itself says whether this registration may share it.
+        joined = await self._join(keys=[_key(client_id)], args=[fingerprint, NEVER_USED_SECONDS])
+        if not joined:
+            return None
+        flat, life = joined
+        await self._redis.pexpire(_index_key(fingerprint), life, gt=True)
+        return _client(client_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+
+
+def _client(client_id: str, record: dict[str, str]) -> Client | None:
+    # The owner check: a reply that belongs to another request must not pass for this client.
+    if not record or record["client_id"] != client_id or "closed" in record:
+        return None
+    metadata = json.loads(record["metadata"])
+    return Client(
+        client_id=record["client_id"],
+        secret_hash=record["secret_hash"] or None,
+        redirect_uris=tuple(metadata["redirect_uris"]),
+        grant_types=tuple(metadata["grant_types"]),
+        metadata=metadata,
+        fingerprint=record.get("fingerprint", ""),
+        by_operator=record.get("registered_by") == "operator",
+    )
+
+
+def _record(client: Client) -> dict[str, str]:
+    return {
+        "client_id": client.client_id,
+        "secret_hash": client.secret_hash or "",
+        "metadata": _to_json(client),
+    }
+
+
+def _to_json(client: Client) -> str:
+    return json.dumps(dict(client.metadata), ensure_ascii=False)
 
 
 def _key(client_id: str) -> str:
-    return f"vt:client:{client_id}"
+    return f"{_PREFIX}{client_id}"
+
+
+def _index_key(fingerprint: str) -> str:
+    return f"vt:registration:{fingerprint}"

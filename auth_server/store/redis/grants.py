@@ -20,6 +20,9 @@ TOMBSTONE_LIFETIME = 86_400
 MAX_LISTED = 1000
 """Newest grants that are listed for one person."""
 
+MAX_LISTED_OF_CLIENT = 10_000
+"""Newest grants that are listed for one client. An older one's access token may outlive its client."""
+
 _SKEW_SECONDS = 2 * LEEWAY
 """How long a revocation is remembered beyond the token's own expiry: both clocks may be off."""
 
@@ -75,7 +78,7 @@ class RedisGrantStore:
         if not created:
             raise RuntimeError("a grant id was made twice")
         with suppress(StoreError):
-            await self._list_for_user(grant)
+            await self._list(grant)
 
     async def find(self, grant_id: str) -> Grant | None:
         """Return a grant that is pending or active."""
@@ -153,6 +156,13 @@ class RedisGrantStore:
         )
         return bool(alive)
 
+    async def revoke_client(self, client_id: str) -> None:
+        """End the newest grants of a client; the refresh tokens of older ones end with the client itself."""
+        key = _client_key(client_id)
+        for grant_id in await self._redis.zrevrange(key, 0, -1):
+            await self.revoke(str(grant_id), reason="client_removed")
+        await self._redis.delete(key)
+
     async def revoke_access_token(self, grant_id: str, token_id: str, *, expires_at: int) -> None:
         """End one access token, and tell every mcp_server."""
         seconds = max(expires_at - int(self._clock.now()), 0) + _SKEW_SECONDS
@@ -160,13 +170,14 @@ class RedisGrantStore:
             keys=[deny_key(grant_id, token_id)], args=[f"{grant_id}:{token_id}", seconds, CHANNEL]
         )
 
-    async def _list_for_user(self, grant: Grant) -> None:
-        # For people's own lists, never for decisions: it lives in another hash slot, so it comes second.
-        key = f"vt:user:{grant.subject}:grants"
+    async def _list(self, grant: Grant) -> None:
+        # For lists, never for decisions: they live in other hash slots, so they come second.
+        lists = ((_user_key(grant.subject), MAX_LISTED), (_client_key(grant.client_id), MAX_LISTED_OF_CLIENT))
         async with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.zadd(key, {grant.grant_id: int(self._clock.now())})
-            pipeline.zremrangebyrank(key, 0, -MAX_LISTED - 1)
-            pipeline.expire(key, self._lifetimes.grant)
+            for key, bound in lists:
+                pipeline.zadd(key, {grant.grant_id: int(self._clock.now())})
+                pipeline.zremrangebyrank(key, 0, -bound - 1)
+                pipeline.expire(key, self._lifetimes.grant)
             await pipeline.execute()
 
     def _offset(self) -> int:
@@ -174,6 +185,14 @@ class RedisGrantStore:
 
     def _access_life(self) -> int:
         return (self._lifetimes.access_token + LEEWAY) * 1000
+
+
+def _user_key(subject: str) -> str:
+    return f"vt:user:{subject}:grants"
+
+
+def _client_key(client_id: str) -> str:
+    return f"vt:client-grants:{client_id}"
 
 
 class _Keys:
