@@ -5,14 +5,14 @@ from mcp_server.tools.failures import ToolError
 
 
 async def agreed(context: ToolContext, what: str, *, confirm: bool) -> bool:
-    """Return whether to go on with `what`, a phrase such as "Delete the val a/b".
+    """Return whether to go on with `what`, a phrase such as "Delete the val a/b for good".
 
     Raises:
         ToolError: the client cannot ask its person, and the model does not say that the person agreed.
     """
     if context.can_ask():
-        return await context.confirm(f"{what}? This cannot be undone.")
+        return await context.confirm(f"{what}?")
     if not confirm:
         hint = "Ask the person whether to go on; if so, call again with `confirm: true`."
-        raise ToolError(f"Nothing was done yet. {what}: this cannot be undone.", hint=hint)
+        raise ToolError(f"Nothing was done yet. {what}?", hint=hint)
     return True

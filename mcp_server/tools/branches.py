@@ -107,7 +107,9 @@ async def delete_branch(
     found = await find_branch(client, val_id, branch)
     if found.name == DEFAULT_BRANCH:
         raise ToolError("Nothing was deleted: main is the val itself.", hint="delete_val deletes a val.")
-    if not await agreed(context, f"Delete the branch {found.name} with everything on it", confirm=confirm):
+    if not await agreed(
+        context, f"Delete the branch {found.name} with everything on it, for good", confirm=confirm
+    ):
         return DeletedBranch(deleted=False, branch=BranchSummary.of(found))
     await client.delete_branch(val_id, found.id)
     return DeletedBranch(deleted=True, branch=BranchSummary.of(found))

@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
 
+from mcp_server.tools.agreement import agreed
 from mcp_server.tools.context import ToolContext
 from mcp_server.tools.effects import ADDS, EDITS, SETS
 from mcp_server.tools.failures import ToolError
@@ -51,7 +52,7 @@ class EditedFile(BaseModel):
 class Deleted(BaseModel):
     """What was deleted."""
 
-    deleted: bool
+    deleted: bool = Field(description="False: the person declined, and everything is as it was.")
     path: str
     branch: str
 
@@ -228,19 +229,19 @@ async def delete_file(
     path: FilePath,
     branch: BranchReference = DEFAULT_BRANCH,
     recursive: Annotated[bool, Field(description="Delete a directory with everything below it.")] = False,
-    confirm: Annotated[bool, Field(description="Must be true when `recursive` is.")] = False,
+    confirm: Annotated[
+        bool,
+        Field(description="With `recursive`: true only when the person has agreed to this very deletion."),
+    ] = False,
 ) -> Deleted:
     """Delete a file of a val, or with `recursive` and `confirm` a directory and everything below it.
 
-    Takes effect at once: a deleted http file stops answering. There is no undo button; the text stays
-    readable at earlier versions (list_versions) and restore_file_version brings it back. The root cannot be
-    deleted.
+    Takes effect at once: a deleted http file stops answering. The text stays readable at earlier versions
+    (list_versions) and restore_file_version brings it back, file by file. The root cannot be deleted.
     """
-    if recursive and not confirm:
-        raise ToolError(
-            f"Nothing was deleted: everything below {path} would go.",
-            hint="Look with list_files, ask the person, then pass confirm: true.",
-        )
+    what = f"Delete {path} of {val} with everything below it"
+    if recursive and not await agreed(context, what, confirm=confirm):
+        return Deleted(deleted=False, path=path, branch=branch)
     place = await open_place(context, val, branch)
     try:
         await place.client.delete_file(place.val_id, path, branch_id=place.branch_id, recursive=recursive)

@@ -186,7 +186,7 @@ async def delete_val(
     client = await context.valtown()
     found = await find_val(client, val)
     named = f"{found.author.username}/{found.name}" if found.author.username else found.name
-    what = f"Delete the {found.privacy} val {named} with all its branches, files and history"
+    what = f"Delete the {found.privacy} val {named} with all its branches, files and history, for good"
     if not await agreed(context, what, confirm=confirm):
         return DeletedVal(deleted=False, val=ValSummary.of(found))
     await client.delete_val(found.id)
