@@ -1,6 +1,5 @@
 """`/mcp` as it is served, on real sockets: what a client can do with bytes and with patience."""
 
-import asyncio
 import json
 import resource
 from contextlib import AsyncExitStack
@@ -16,6 +15,7 @@ from tests.requirements import requirement
 from tests.support.events import messages_of
 from tests.support.resource_server import OpenServer, Server
 from tests.support.served import connected, head, request, serving
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -116,12 +116,13 @@ async def test_idle_connections_are_bounded_and_leave_room_when_they_go(server: 
             async with connected(port) as connection:
                 await connection.send(ping(server))
                 assert (await connection.read_until(b"\r\n")).startswith(b"HTTP/1.1 503 ")
-        while True:
+
+        async def served_again() -> bool:
             async with connected(port) as connection:
                 await connection.send(ping(server))
-                if (await connection.read_until(b"\r\n")).startswith(b"HTTP/1.1 200 "):
-                    break
-            await asyncio.sleep(0)
+                return (await connection.read_until(b"\r\n")).startswith(b"HTTP/1.1 200 ")
+
+        await until(served_again)
 
 
 ODD = "a\r\n\r\ndata: {}\r\n\r\nevent: x\n\n\x00\x1b[2J\x85\u2028\u202e\ufeff\x7f"
