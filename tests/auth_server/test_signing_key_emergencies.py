@@ -14,6 +14,7 @@ from shared.oauth.access_token import LEEWAY, MAX_LIFETIME
 from shared.oauth.errors import TemporarilyUnavailable
 from shared.oauth.signatures import JWKS_STALE_SECONDS, SIGNS_UNSEEN_SECONDS
 from shared.revocation import deny_key
+from tests.auth_server.answers import refused
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import AuthServer
 from tests.requirements import requirement
@@ -69,6 +70,19 @@ async def test_a_revoked_key_is_refused_as_long_as_anybody_may_still_have_its_pu
         # Its thief makes tokens of any age that a resource server takes, also when the issuer is down.
         life = await redis.ttl(deny_key("keys", active))
         assert life >= max(MAX_LIFETIME, JWKS_STALE_SECONDS) + LEEWAY
+
+
+async def test_a_replica_that_may_not_sign_answers_503_and_uses_up_nothing(
+    open_server: OpenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_server() as server:
+        client = await server.registered()
+        tokens = await client.tokens(server.browser())
+        with monkeypatch.context() as unseen:
+            unseen.setattr("auth_server.domain.signing_keys.SIGNS_UNSEEN_SECONDS", -1)
+            refused(await client.refresh(tokens["refresh_token"]), 503, "temporarily_unavailable")
+            assert (await server.visitor().get("/.well-known/jwks.json")).status_code == 200
+        assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
 def test_a_replica_that_has_not_seen_the_ring_for_long_publishes_on_and_signs_nothing() -> None:
