@@ -7,7 +7,7 @@ import typer
 from redis.asyncio import Redis
 
 from auth_server.app import create_app
-from auth_server.commands import encryption, keys
+from auth_server.commands import clients, encryption, keys
 from auth_server.settings import AuthSettings
 from shared import logs
 from shared.key_check import KeyCheck
@@ -16,6 +16,7 @@ from shared.settings import SettingsError, unknown_in_environment
 from shared.web.serve import cannot_start, listen, serve
 
 command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+command.add_typer(clients.command, name="clients")
 command.add_typer(encryption.command, name="encryption")
 command.add_typer(keys.command, name="keys")
 

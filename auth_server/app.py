@@ -132,14 +132,8 @@ def _services(
     keyring: Keyring,
     keeper: KeyKeeper,
 ) -> Services:
-    lifetimes = GrantLifetimes(
-        access_token=settings.oauth_access_token_ttl,
-        refresh_token=settings.oauth_refresh_token_ttl,
-        grant=settings.oauth_grant_ttl,
-        refresh_grace=settings.oauth_refresh_grace_seconds,
-    )
     clients = RedisClientStore(redis, grant_idle_seconds=settings.oauth_refresh_token_ttl)
-    grants = RedisGrantStore(redis, clock, lifetimes)
+    grants = RedisGrantStore(redis, clock, GrantLifetimes.of(settings))
     issuer = TokenIssuer(
         issuer=settings.oauth_issuer_url,
         lifetime=settings.oauth_access_token_ttl,

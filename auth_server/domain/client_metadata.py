@@ -10,6 +10,7 @@ from shared.oauth.scopes import format_scope
 from shared.policy import ALL_SCOPES
 
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
+DEFAULT_GRANT_TYPES = ("authorization_code", "refresh_token")
 MAX_REDIRECT_URIS = 20
 MAX_TEXT = 200
 MAX_URL = 2000
@@ -17,7 +18,6 @@ MAX_METADATA = 8192
 
 _TEXT_MEMBERS = ("client_name", "software_id", "software_version")
 _URL_MEMBERS = ("client_uri", "logo_uri", "policy_uri", "tos_uri")
-_DEFAULT_GRANT_TYPES = ("authorization_code", "refresh_token")
 
 
 def check(
@@ -89,7 +89,7 @@ def _strings(metadata: Mapping[str, object], name: str) -> tuple[str, ...] | Non
 def _grant_types(metadata: Mapping[str, object], supported: tuple[str, ...]) -> tuple[str, ...]:
     # RFC 7591 section 2 defaults to authorization_code alone; clients that say nothing still expect to stay
     # signed in, so refresh tokens come with the default.
-    wanted = _strings(metadata, "grant_types") or _DEFAULT_GRANT_TYPES
+    wanted = _strings(metadata, "grant_types") or DEFAULT_GRANT_TYPES
     accepted = tuple(name for name in supported if name in wanted)
     if "authorization_code" not in accepted:
         raise InvalidClientMetadata("The grant_types must include authorization_code.")

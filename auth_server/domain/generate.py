@@ -10,6 +10,7 @@ _ID_BYTES = 16
 
 AUTHORIZATION_CODE = "vtac_"
 REFRESH_TOKEN = "vtr_"
+CLIENT_ID = "client_"
 CLIENT_SECRET = "vtcs_"
 BROWSER_COOKIE = "vtbr_"
 REGISTRATION_TOKEN = "vtrt_"
@@ -24,7 +25,7 @@ def secret(prefix: str) -> str:
 
 def client_id() -> str:
     """Return a new client identifier; its prefix keeps it apart from every subject (RFC 9700, 4.15)."""
-    return "client_" + base64url(secrets.token_bytes(_ID_BYTES))
+    return CLIENT_ID + base64url(secrets.token_bytes(_ID_BYTES))
 
 
 def grant_id() -> str:

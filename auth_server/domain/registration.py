@@ -1,7 +1,8 @@
 """Client registration: credentials, what identical registrations share, changes (RFC 7591, RFC 7592)."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from auth_server.domain import client_metadata, generate
@@ -11,6 +12,8 @@ from shared.oauth.errors import InvalidClientMetadata
 
 _PUBLIC = "none"
 _BYTES_PER_TOKEN = 1024
+_CHOSEN_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 # RFC 7592 section 2.2: the request must not include these.
 _NOT_IN_UPDATE = (
@@ -70,6 +73,41 @@ def register(
     return Registered(replace(client, fingerprint=fingerprint(accepted)), None)
 
 
+def pre_register(
+    name: str,
+    redirect_uris: Sequence[str],
+    *,
+    public: bool,
+    policy: RedirectPolicy,
+    client_id: str,
+    now: float,
+) -> Registered:
+    """Return a client that the operator registers by hand, under the rules that hold for everybody.
+
+    Args:
+        name: what people see.
+        redirect_uris: at least one.
+        public: whether it gets no secret.
+        policy: which redirect URIs are allowed.
+        client_id: chosen by the operator; empty: one is made.
+        now: seconds since the epoch.
+
+    Raises:
+        InvalidRedirectUri: as at registration.
+        InvalidClientMetadata: as at registration; or the id could be taken for another's.
+    """
+    metadata: dict[str, object] = {"client_name": name, "redirect_uris": list(redirect_uris)}
+    if public:
+        metadata["token_endpoint_auth_method"] = _PUBLIC
+    made = register(metadata, policy=policy, grant_types=client_metadata.DEFAULT_GRANT_TYPES, now=now)
+    if client_id:
+        _check_chosen_id(client_id)
+    client = replace(
+        made.client, client_id=client_id or made.client.client_id, fingerprint="", by_operator=True
+    )
+    return Registered(client, made.secret)
+
+
 def update(
     client: Client,
     metadata: Mapping[str, object],
@@ -120,6 +158,15 @@ def fingerprint(accepted: Mapping[str, object]) -> str:
 def cost(client: Client) -> int:
     """Return how many tokens of the registration limit a client takes: one for each KiB that is kept."""
     return 1 + len(json.dumps(dict(client.metadata))) // _BYTES_PER_TOKEN
+
+
+def _check_chosen_id(client_id: str) -> None:
+    # RFC 9700 section 4.15: never what could be a person's id, which is a UUID at Val Town. Nor what was made
+    # here: there may be a registration access token for it.
+    if not _CHOSEN_ID.fullmatch(client_id) or _UUID.fullmatch(client_id):
+        raise InvalidClientMetadata("A client id has up to 100 of A-Z a-z 0-9 - . _ and is no UUID.")
+    if client_id.startswith(generate.CLIENT_ID):
+        raise InvalidClientMetadata(f"A client id that starts with {generate.CLIENT_ID} cannot be chosen.")
 
 
 def _check_secret(client: Client, sent: object) -> None:

@@ -118,6 +118,7 @@ def _page(request: Request, services: Services, waiting: _Waiting, *, problem: s
         "txn": waiting.handle,
         "csrf": browser.form_token(services, "consent", waiting.handle, waiting.session.session_id),
         "client_name": waiting.client.name or "An app without a name",
+        "pre_registered": waiting.client.by_operator,
         "redirect_host": display_host(waiting.pending.redirect_uri),
         "only_this_computer": leads_to_this_computer(waiting.pending.redirect_uri),
         "username": waiting.session.username,

@@ -9,6 +9,7 @@ from dev.flow import OAuthClient, Pkce, callback_of
 from tests.auth_server.answers import refused
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import REDIRECT_URI, AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -75,3 +76,48 @@ async def test_the_bound_of_the_state_is_one_of_bytes_and_told_to_the_client(
         callback = callback_of(response)
         assert callback.url.startswith(REDIRECT_URI)
         assert callback.parameters["error"] == "invalid_request"
+
+
+async def test_a_client_that_is_about_to_expire_is_kept_for_a_code_that_was_just_approved(
+    server: AuthServer,
+) -> None:
+    client = await server.registered()
+    key = f"vt:client:{client.client_id}"
+    await server.redis.expire(key, 30)
+    code, pkce = await server.code(client)
+    # The code lives for a minute.
+    assert await server.redis.ttl(key) > 120
+    assert (await client.redeem(code, pkce.verifier)).status_code == 200
+    assert await life_of(server, client) > server.settings.oauth_refresh_token_ttl
+
+
+async def test_a_request_that_nobody_approved_keeps_no_client(server: AuthServer) -> None:
+    client, browser = await server.registered(), server.browser()
+    await server.redis.expire(f"vt:client:{client.client_id}", 30)
+    await browser.sign_in(await browser.open(client.authorize_url(Pkce.new())))
+    assert await life_of(server, client) <= 30
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "none"])
+async def test_no_use_of_a_client_brings_its_end_nearer(server: AuthServer, method: str) -> None:
+    client = await server.registered(token_endpoint_auth_method=method)
+    key = f"vt:client:{client.client_id}"
+    await server.redis.expire(key, 1000 * DAY)
+    tokens = await client.tokens(server.browser())
+    await client.refresh(tokens["refresh_token"])
+    await client.register(token_endpoint_auth_method=method)
+    assert await server.redis.ttl(key) > 999 * DAY
+
+
+@requirement("G134")
+async def test_a_client_outlives_every_grant_it_may_hold(open_server: OpenServer) -> None:
+    # The longest that a refresh token may lie unused is the longest that a live grant sends no word.
+    async with open_server(oauth_refresh_token_ttl=300 * DAY, oauth_grant_ttl=400 * DAY) as server:
+        client = await server.registered()
+        tokens = await client.tokens(server.browser())
+        (grant,) = [key async for key in server.redis.scan_iter(match="vt:*:grant")]
+        assert await life_of(server, client) > await server.redis.ttl(grant)
+        tokens = (await client.refresh(tokens["refresh_token"])).json()
+        server.clock.advance(299 * DAY)
+        assert (await client.refresh(tokens["refresh_token"])).status_code == 200
+        assert await life_of(server, client) > await server.redis.ttl(grant)

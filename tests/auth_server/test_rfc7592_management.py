@@ -245,6 +245,10 @@ async def test_a_removal_that_a_fault_of_the_store_cut_short_can_be_repeated(
     # Nothing new can be had meanwhile, and the owner is not told that it is done.
     refused(await registration.client.refresh(tokens["refresh_token"]), 401, "invalid_client")
     unauthorized(await registration.send("GET"))
+    # Nor does an identical registration get hold of it, and hinder the removal.
+    method = registration.response["token_endpoint_auth_method"]
+    again = await register(server, token_endpoint_auth_method=method)
+    assert again.client.client_id != registration.client.client_id
     await server.redis.delete(index)
     await server.redis.zadd(index, grants)
     assert (await registration.send("DELETE")).status_code == 204

@@ -2,10 +2,12 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Self
 
 from redis.asyncio import Redis
 
 from auth_server.models import AuthorizationCode, Grant
+from auth_server.settings import AuthSettings
 from auth_server.store.base import CODE_SECONDS, CodeRedemption, Redemption, RefreshRotation, Rotation
 from shared.clock import Clock
 from shared.credentials import credential_key
@@ -37,6 +39,16 @@ class GrantLifetimes:
     refresh_token: int
     grant: int
     refresh_grace: int
+
+    @classmethod
+    def of(cls, settings: AuthSettings) -> Self:
+        """Return the lifetimes that the operator chose."""
+        return cls(
+            access_token=settings.oauth_access_token_ttl,
+            refresh_token=settings.oauth_refresh_token_ttl,
+            grant=settings.oauth_grant_ttl,
+            refresh_grace=settings.oauth_refresh_grace_seconds,
+        )
 
 
 class RedisGrantStore:
