@@ -236,3 +236,35 @@ async def test_refused_tokens_of_one_app_are_limited_and_the_right_one_passes(
     stranger = server.browser()
     other = await sign_in_page(stranger, await server.registered())
     told_to_the_person(await stranger.send(other, api_token=WRONG_TOKEN), 400)
+
+
+# The store
+
+
+async def test_where_nothing_can_be_counted_what_is_wrong_is_503_and_what_is_right_passes(
+    server: AuthServer, client: OAuthClient
+) -> None:
+    tokens = await client.tokens(server.browser())
+    await server.redis.config_set("maxmemory", 1)
+    try:
+        wrong = await client.post("/oauth/revoke", {"token": "x", "client_secret": "wrong"})
+        refused(wrong, 503, "temporarily_unavailable")
+        # What takes rights away never fails because the store is full.
+        assert (await client.revoke(tokens["refresh_token"])).status_code == 200
+        assert await server.is_denied(tokens)
+    finally:
+        await server.redis.config_set("maxmemory", 0)
+
+
+async def test_a_client_is_removed_from_a_store_that_is_full(server: AuthServer) -> None:
+    client = server.client()
+    registered = await client.register()
+    tokens = await client.tokens(server.browser())
+    headers = {"Authorization": f"Bearer {registered['registration_access_token']}"}
+    await server.redis.config_set("maxmemory", 1)
+    try:
+        url = registered["registration_client_uri"]
+        assert (await client.http.delete(url, headers=headers)).status_code == 204
+        assert await server.is_denied(tokens)
+    finally:
+        await server.redis.config_set("maxmemory", 0)

@@ -108,9 +108,14 @@ async def test_clients_with_a_secret_are_never_shared(http: httpx.AsyncClient) -
 async def test_of_many_identical_registrations_at_once_one_client_is_left(
     server: AuthServer, http: httpx.AsyncClient
 ) -> None:
-    answers = await asyncio.gather(*(register(http, 4000 + number) for number in range(8)))
-    assert len({answer["client_id"] for answer in answers}) == 1
-    assert await clients_in(server) == {f"vt:client:{answers[0]['client_id']}"}
+    # Every connection to the store is open before, or the first registration would be over before the second.
+    await asyncio.gather(*(register(http, client_name=f"Warm {number}") for number in range(8)))
+    for round_ in range(10):
+        before = await clients_in(server)
+        name = f"A Program {round_}"
+        answers = await asyncio.gather(*(register(http, 4000 + n, client_name=name) for n in range(8)))
+        (client_id,) = {answer["client_id"] for answer in answers}
+        assert await clients_in(server) - before == {f"vt:client:{client_id}"}
 
 
 async def test_a_registration_that_is_gone_is_not_handed_out(

@@ -57,7 +57,12 @@ STANDARDS = (
         Level.PARTIAL,
         "Open registration. No software statements, no initial access tokens, no clients with keys.",
     ),
-    Standard("RFC 7592", "management of registrations", Level.NONE, "Not there yet."),
+    Standard(
+        "RFC 7592",
+        "management of registrations",
+        Level.COMPLETE,
+        "Read, replace, remove. A client that several registrations share is changed by none of them.",
+    ),
     Standard("RFC 7636", "PKCE", Level.COMPLETE, "S256 for every client. `plain` is refused."),
     Standard(
         "RFC 7662", "introspection", Level.NONE, "Not there yet: resource servers check tokens themselves."
