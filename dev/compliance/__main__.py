@@ -12,6 +12,7 @@ import httpx
 
 from dev.compliance.authorize import check_authorize
 from dev.compliance.discovery import check_discovery
+from dev.compliance.management import check_management
 from dev.compliance.mcp import check_mcp
 from dev.compliance.pages import check_pages
 from dev.compliance.refresh import check_refresh
@@ -26,6 +27,7 @@ Group = Callable[[Target, Report], Awaitable[None]]
 
 GROUPS: Final[tuple[tuple[str, Group], ...]] = (
     ("Registration", check_registration),
+    ("Management of registrations", check_management),
     ("Authorization request", check_authorize),
     ("Sign-in and consent", check_pages),
     ("Codes and access tokens", check_tokens),

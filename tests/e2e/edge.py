@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_DELETE = do_OPTIONS = _pass_on  # noqa: N815 - the base class's names
+    do_GET = do_POST = do_PUT = do_DELETE = do_OPTIONS = _pass_on  # noqa: N815 - the base class's names
 
     def log_message(self, *_args: Any) -> None:
         """Say nothing."""
