@@ -61,7 +61,8 @@ class McpEndpoint:
         headers = {"Deprecation": "true"} if caller.principal.legacy else {}
         reply.prepare(lambda: self._services.guard.recheck(caller), headers)
         response = await self._answer_caller(caller, scope, receive, reply)
-        response.headers.update(headers)
+        if headers:
+            response.headers.update(headers)
         return response
 
     async def _answer_caller(self, caller: Caller, scope: Scope, receive: Receive, reply: Reply) -> Response:

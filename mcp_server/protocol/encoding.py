@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import mcp_types
 from mcp_types.methods import serialize_server_result
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_json
 
 from mcp_server.protocol.calls import wire_of
@@ -53,6 +53,20 @@ class Encoder:
         meta = {**result.meta, mcp_types.SERVER_INFO_META_KEY: self._server}
         stamped = result.model_copy(update={"meta": meta})
         return _CALL_RESULT.dump_json(stamped, by_alias=True, exclude_none=True)
+
+    def encode_structured(self, content: BaseModel, revision: Revision) -> bytes:
+        """Return a tool's result that is a model: as structured content, and the same JSON as text."""
+        # Written once and by hand: the model of the whole result would be built, checked and written again.
+        text = content.model_dump_json(by_alias=True, exclude_none=True)
+        pieces = (
+            b'{"content":[{"type":"text","text":',
+            to_json(text),
+            b'}],"structuredContent":',
+            text.encode(),
+            b',"isError":false',
+            b',"resultType":"complete"' + self._meta_at_end if revision.modern else b"}",
+        )
+        return b"".join(pieces)
 
     def encode_questions(self, questions: Mapping[str, Question], state: str) -> bytes:
         """Return the result that asks the client for input and to send the request again."""

@@ -147,7 +147,9 @@ class Methods:
         if tool is None:
             raise ProtocolError(mcp_types.INVALID_PARAMS, f"There is no tool {name[:64]}.")
         arguments = request.params.get("arguments")
-        result = await tool.call(call, arguments if isinstance(arguments, dict) else {})
+        result = await tool.run(call, arguments if isinstance(arguments, dict) else {})
+        if not isinstance(result, mcp_types.CallToolResult):
+            return self._encoder.encode_structured(result, revision)
         return self._encoder.encode_call(result, revision)
 
     async def _read_resource(self, request: Request, call: Call, revision: Revision) -> bytes:

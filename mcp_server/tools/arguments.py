@@ -72,6 +72,8 @@ class Arguments:
         Raises:
             ToolError: naming every argument that is unknown or wrong, and what it must be.
         """
+        if not arguments and not self._names:
+            return {}
         unknown = [name for name in arguments if name not in self._names]
         if unknown:
             raise self._unknown(unknown)

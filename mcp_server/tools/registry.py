@@ -69,19 +69,25 @@ class Tool:
             ),
         )
 
-    async def call(self, context: ToolContext, arguments: Mapping[str, object]) -> CallToolResult:
-        """Return the result: structured content and the same JSON as text, or `is_error` with advice.
+    async def run(self, context: ToolContext, arguments: Mapping[str, object]) -> BaseModel:
+        """Return what the function gave, or a CallToolResult with `is_error` and advice.
 
-        A function that returns a CallToolResult has said it all: it passes unchanged. Invalid arguments and
-        every refusal of Val Town are results. What else goes wrong (a fault of ours or of the store) is
-        raised as it is.
+        Invalid arguments and every refusal of Val Town are such results. What else goes wrong (a fault of
+        ours or of the store) is raised as it is.
         """
         try:
-            result = await self._function(context, **self._arguments.parse(arguments))
+            return await self._function(context, **self._arguments.parse(arguments))
         except (ToolError, ValTownError) as failure:
             legacy = context.principal.legacy
             circumstances = Circumstances(self.scope, self._annotations.read_only, legacy)
             return _result(describe(failure, circumstances), is_error=True)
+
+    async def call(self, context: ToolContext, arguments: Mapping[str, object]) -> CallToolResult:
+        """Return the result as clients get it: structured content, and the same JSON as text.
+
+        A function that returns a CallToolResult has said it all: it passes unchanged. Raises as `run`.
+        """
+        result = await self.run(context, arguments)
         if isinstance(result, CallToolResult):
             return result
         structured = result.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -119,10 +125,10 @@ class Alias(Tool):
         self.parameter_headers = {}
         self._translate = translate
 
-    async def call(self, context: ToolContext, arguments: Mapping[str, object]) -> CallToolResult:
-        """Return the result of the tool that is meant."""
+    async def run(self, context: ToolContext, arguments: Mapping[str, object]) -> BaseModel:
+        """Return what the tool gives that is meant."""
         tool, translated = self._translate(arguments)
-        return await tool.call(context, translated)
+        return await tool.run(context, translated)
 
 
 class ToolRegistry:
