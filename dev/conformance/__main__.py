@@ -2,13 +2,21 @@
 
 import sys
 from collections.abc import Mapping
+from typing import Final
+
+import httpx
 
 from dev.conformance import report
+from dev.conformance.authorization import run_authorization_scenarios
 from dev.conformance.server import ServerFailedError, run_server_scenarios
 from dev.conformance.suite import Outcome, SuiteMissingError, install
+from dev.deployment import NotReadyError
+from dev.flow import FlowError
+from dev.store import NoStoreError
 
 UNAVAILABLE = 75
 """Exit status when the suite cannot be had here (EX_TEMPFAIL of sysexits.h)."""
+_CANNOT_RUN: Final = (ServerFailedError, NoStoreError, NotReadyError, FlowError, httpx.HTTPError)
 
 
 def main() -> int:
@@ -22,8 +30,9 @@ def main() -> int:
     try:
         for revision, outcome in run_server_scenarios():
             outcomes[f"MCP server, {revision}"] = outcome
-    except ServerFailedError as error:
-        print(error, file=sys.stderr)
+        outcomes["Authorization server"] = run_authorization_scenarios()
+    except _CANNOT_RUN as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     report.write(outcomes)
     return _tell(outcomes)

@@ -12,9 +12,11 @@ PAGE: Final = Path(__file__).resolve().parent.parent.parent / "docs" / "conforma
 _HEADER: Final = (
     "<!-- Made by `make conformance`. -->\n\n"
     "# Conformance\n\n"
-    "Results of the official suite, `@modelcontextprotocol/conformance` {version}, against the product's\n"
-    "own protocol layer and endpoint; only the tools, resources and prompts that the suite calls are the\n"
-    "tests' (`tests/conformance`). The suite cannot send an access token, so a small proxy adds one.\n"
+    "Results of the official suite, `@modelcontextprotocol/conformance` {version}.\n\n"
+    "The scenarios for MCP servers run against the product's own protocol layer and endpoint; only the\n"
+    "tools, resources and prompts that the suite calls are the tests' (`tests/conformance`). The suite\n"
+    "cannot send an access token, so a small proxy adds one. The scenarios for authorization servers run\n"
+    "against the services as `make run` starts them; a script is the person at the browser.\n"
 )
 _NOTES: Final = {
     "extension": "extension, not offered",

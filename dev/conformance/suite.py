@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import subprocess
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -67,24 +69,35 @@ def install() -> None:
         raise SuiteMissingError(f"npm install failed: {done.stderr.strip()[-500:]}")
 
 
-def run(*arguments: str) -> Outcome:
+def run(*arguments: str, watch: Callable[[str], None] = lambda _line: None) -> Outcome:
     """Run the suite and return how it went.
 
     Args:
         arguments: of the suite's command line.
+        watch: called with each line as soon as it is printed; what it raises ends the run.
     """
     node = _FOLDER / "node_modules" / ".bin" / "node"
     program = _FOLDER / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
-    done = subprocess.run(
+    printed: list[str] = []
+    with subprocess.Popen(
         [str(node), str(program), *arguments],
         cwd=_FOLDER,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=_RUN_SECONDS,
-        check=False,
-    )
-    return outcome_of(done.returncode, done.stdout + done.stderr)
+    ) as process:
+        deadline = threading.Timer(_RUN_SECONDS, process.kill)
+        deadline.start()
+        try:
+            for line in process.stdout or ():
+                printed.append(line)
+                watch(line)
+            status = process.wait()
+        finally:
+            deadline.cancel()
+            process.kill()
+    return outcome_of(status, "".join(printed))
 
 
 def outcome_of(status: int, output: str) -> Outcome:
