@@ -17,6 +17,15 @@ from shared.oauth.errors import InvalidGrant
 from shared.rate_limit import RateLimiter
 
 _log = get_logger("oauth:token")
+_WRONG = frozenset(
+    {
+        Redemption.WRONG_CLIENT,
+        Redemption.WRONG_REDIRECT_URI,
+        Redemption.WRONG_VERIFIER,
+    }
+)
+"""Tries of somebody who has the code and not the rest; every other refusal is told at once, however often."""
+
 _REFUSED = "The authorization code is not valid: it is unknown, expired, used, or not for this request."
 
 
@@ -67,8 +76,9 @@ class AuthorizationCodeGrant:
         )
         if outcome is not Redemption.OK:
             _log.info("code refused", reason=outcome.value, grant_id=grant_id, client_id=client.client_id)
-            # Not burned: else whoever has the code and nothing more could end its owner's sign-in.
-            await self.limiter.take(WRONG_REDEMPTIONS, grant_id)
+            if outcome in _WRONG:
+                # Not burned: else whoever has the code and nothing more could end its owner's sign-in.
+                await self.limiter.take(WRONG_REDEMPTIONS, grant_id)
             raise InvalidGrant(_REFUSED)
         _log.info("tokens issued", grant_id=grant_id, client_id=client.client_id, scope=response.scope)
         return response.to_json()

@@ -159,6 +159,13 @@ async def test_a_hundred_wrong_verifiers_are_limited_and_do_not_cost_the_owner_t
     assert (await client.redeem(code, pkce.verifier)).status_code == 200
 
 
+async def test_a_used_code_is_refused_and_never_too_often(server: AuthServer, client: OAuthClient) -> None:
+    code, pkce = await server.code(client)
+    assert (await client.redeem(code, pkce.verifier)).status_code == 200
+    for _ in range(30):
+        refused(await client.redeem(code, pkce.verifier), 400, "invalid_grant")
+
+
 async def test_wrong_redemptions_of_one_grant_do_not_limit_another(
     server: AuthServer, client: OAuthClient
 ) -> None:
