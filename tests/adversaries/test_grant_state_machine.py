@@ -38,7 +38,7 @@ from tests.adversaries.grant_model import Family
 from tests.auth_server.deployment import ADA, GRACE, AuthServer, ValTown, running, settings_of
 from tests.requirements import requirement
 
-SUITE_EXAMPLES: Final = 40
+SUITE_EXAMPLES: Final = 30
 EXAMPLES: Final = int(os.environ.get("ADVERSARY_EXAMPLES", SUITE_EXAMPLES))
 STEPS: Final = 50
 CLIENTS: Final = 2
