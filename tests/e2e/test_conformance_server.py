@@ -9,6 +9,7 @@ import httpx
 import pytest
 from mcp import Client
 
+from dev.conformance import report
 from dev.conformance.server import baseline_of
 from dev.conformance.suite import Outcome, Scenario, outcome_of
 
@@ -74,6 +75,15 @@ Not scored for 2026-07-28: 1 scenario(s) run, 1 failing.
         output,
     )
     assert not outcome_of(1, output).passed
+
+
+@pytest.mark.parametrize(("status", "result"), [(0, "expected to fail"), (1, "fails")])
+def test_a_failure_is_expected_only_when_the_suite_is_content(
+    status: int, result: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "PAGE", tmp_path / "conformance.md")
+    report.write({"A server": outcome_of(status, "✗ tools-call-sampling: 1 passed, 1 failed\n")})
+    assert f"| tools-call-sampling | 1 of 2 | {result} |" in report.PAGE.read_text(encoding="utf-8")
 
 
 def test_only_the_revision_that_needs_a_channel_to_the_client_has_expected_failures() -> None:
