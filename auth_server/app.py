@@ -20,6 +20,7 @@ from auth_server.domain.token_issuer import TokenIssuer
 from auth_server.endpoints import (
     authorize,
     consent,
+    introspect,
     manage_registration,
     metadata,
     register,
@@ -196,7 +197,17 @@ def _lifespan(
 
 def _add_routes(app: FastAPI, redis: Redis, keyring: Keyring) -> None:
     base_path: str = app.state.base_path
-    for endpoint in (authorize, sign_in, consent, token, register, manage_registration, revoke, metadata):
+    for endpoint in (
+        authorize,
+        sign_in,
+        consent,
+        token,
+        register,
+        manage_registration,
+        revoke,
+        introspect,
+        metadata,
+    ):
         app.include_router(endpoint.router, prefix=base_path)
     app.include_router(metadata.well_known_router(base_path))
 

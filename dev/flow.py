@@ -217,6 +217,10 @@ class OAuthClient:
         """Revoke a token."""
         return await self.post("/oauth/revoke", {"token": token, **fields})
 
+    async def introspect(self, token: str, **fields: str) -> httpx.Response:
+        """Ask what a token amounts to."""
+        return await self.post("/oauth/introspect", {"token": token, **fields})
+
     async def tokens(
         self, browser: Browser, *, untick: Collection[str] = (), **parameters: str | None
     ) -> dict[str, Any]:

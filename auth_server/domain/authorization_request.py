@@ -19,7 +19,7 @@ from shared.oauth.errors import (
     UnauthorizedClient,
     UnsupportedResponseType,
 )
-from shared.oauth.scopes import expand, parse_scope
+from shared.oauth.scopes import expand, in_order, known_scopes
 from shared.policy import DEFAULT_SCOPE
 
 MAX_STATE_BYTES = 4096
@@ -118,13 +118,9 @@ def validate(
     challenge = pkce.check_challenge(
         parameters.single("code_challenge"), parameters.single("code_challenge_method")
     )
-    scopes = parse_scope(parameters.single("scope") or DEFAULT_SCOPE)
-    if not expand(scopes):
-        # offline_access alone is nothing a person could allow; who asks for it means the default with it.
-        scopes = parse_scope(f"{DEFAULT_SCOPE} {' '.join(scopes)}")
     return ValidatedAuthorizationRequest(
         redirect=redirect,
-        scopes=scopes,
+        scopes=_scopes(parameters.single("scope")),
         resource=resources.choose(parameters.single("resource")),
         code_challenge=challenge,
         prompt=_prompt(parameters.single("prompt")),
@@ -165,6 +161,14 @@ def _state(state: str | None) -> OAuthError | None:
     if state is not None and len(state.encode()) > MAX_STATE_BYTES:
         return InvalidRequest(f"The state is longer than {MAX_STATE_BYTES} bytes.")
     return None
+
+
+def _scopes(scope: str | None) -> tuple[str, ...]:
+    # Unknown names are ignored: clients send those of other servers, and an error would take the browser to a
+    # client that registered itself before the person has seen a page of ours (OAuth 2.1 section 7.13.2).
+    scopes = known_scopes(scope or DEFAULT_SCOPE)
+    # offline_access alone is nothing a person could allow; who asks for it means the default with it.
+    return scopes if expand(scopes) else in_order((DEFAULT_SCOPE, *scopes))
 
 
 def _prompt(prompt: str | None) -> frozenset[str]:

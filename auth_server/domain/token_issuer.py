@@ -45,11 +45,15 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedAccessToken:
-    """What of one of our own access tokens revocation needs to know; it may have expired."""
+    """The claims of one of our own access tokens; it may have expired or been revoked."""
 
     grant_id: str
     token_id: str
     client_id: str
+    subject: str
+    audience: str
+    scope: str
+    issued_at: int
     expires_at: int
 
 
@@ -158,6 +162,10 @@ class TokenIssuer:
                 grant_id=str(claims[GRANT_ID_CLAIM]),
                 token_id=str(claims["jti"]),
                 client_id=str(claims["client_id"]),
+                subject=str(claims["sub"]),
+                audience=str(claims["aud"]),
+                scope=str(claims["scope"]),
+                issued_at=int(claims["iat"]),
                 expires_at=int(claims["exp"]),
             )
         except (JoseError, ValueError, KeyError, TypeError):

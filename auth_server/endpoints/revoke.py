@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from auth_server.endpoints.client_auth import authenticate
 from auth_server.endpoints.parameters import read_form, refuse_credentials_in_query
+from auth_server.endpoints.presented_token import read_access_token
 from auth_server.grants.base import required
 from auth_server.models import Client
 from auth_server.services import Services, ServicesDep
@@ -49,11 +50,7 @@ async def _revoke_refresh_token(services: Services, client: Client, token: str) 
 
 
 async def _revoke_access_token(services: Services, client: Client, token: str) -> None:
-    access = services.issuer.read_access_token(token)
-    if access is None and services.issuer.names_unknown_key(token):
-        # Another replica may have begun to sign with a new key a moment ago.
-        await services.key_keeper.load()
-        access = services.issuer.read_access_token(token)
+    access = await read_access_token(services, token)
     if access is None or access.expires_at + 2 * LEEWAY <= services.clock.now():
         return
     _check_owner(client, access.client_id)

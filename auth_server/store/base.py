@@ -165,6 +165,17 @@ class GrantStore(Protocol):
         """Return a grant that is pending or active."""
         ...
 
+    async def refresh_expiry(self, grant_id: str, token_hash: str) -> int | None:
+        """Return when a grant's refresh token expires, in seconds since the epoch.
+
+        None when the token is not the current one, or is over already.
+        """
+        ...
+
+    async def is_access_token_revoked(self, grant_id: str, token_id: str) -> bool:
+        """Return whether one access token was revoked, though its grant may live."""
+        ...
+
     async def redeem(self, redemption: CodeRedemption) -> Redemption:
         """Check a code against everything it is bound to and use it up. Atomic: OK at most once.
 

@@ -26,7 +26,7 @@ _REFUSED: Final[dict[str, tuple[dict[str, str | None], str]]] = {
         {"code_challenge": "a" * 42 + "+"},
         "invalid_request",
     ),
-    "rfc6749 authorize: an unknown scope is refused": ({"scope": "read everything"}, "invalid_scope"),
+    "rfc6749 authorize: a malformed scope is refused": ({"scope": "read  write"}, "invalid_scope"),
     "rfc8707 authorize: an unknown resource is refused": (
         {"resource": "https://other.example/mcp"},
         "invalid_target",
@@ -82,7 +82,7 @@ async def _never_redirected(target: Target, report: Report) -> None:
 
 
 async def _how_refused(target: Target, report: Report) -> None:
-    callback = _redirected(await target.authorize(target.client, Pkce.new(), scope="everything"))
+    callback = _redirected(await target.authorize(target.client, Pkce.new(), scope="read  write"))
     report.that(
         "rfc6749 authorize: errors go to the registered redirect URI",
         callback.url.startswith(f"{target.client.redirect_uri}?"),
@@ -91,7 +91,7 @@ async def _how_refused(target: Target, report: Report) -> None:
     )
     report.equal("rfc6749 authorize: errors carry the state", callback.parameters.get("state"), STATE)
     report.equal("rfc9207 authorize: errors carry iss", callback.parameters.get("iss"), target.issuer)
-    callback = _redirected(await target.authorize(target.client, Pkce.new(), scope="everything", state=None))
+    callback = _redirected(await target.authorize(target.client, Pkce.new(), scope="read  write", state=None))
     report.that(
         "rfc6749 authorize: no state is made up",
         "state" not in callback.parameters,

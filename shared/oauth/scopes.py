@@ -19,15 +19,31 @@ def parse_scope(scope: str) -> tuple[str, ...]:
     Raises:
         InvalidScope: a name is not known here, or the string breaks the grammar of RFC 6749 section 3.3.
     """
-    if len(scope) > _MAX_LENGTH:
-        raise InvalidScope(f"The scope is longer than {_MAX_LENGTH} characters.")
-    names = scope.split(" ")
+    names = _split(scope)
     for name in names:
-        if not _SCOPE_TOKEN.fullmatch(name):
-            raise InvalidScope("The scope must be names separated by single spaces.")
         if name not in _ORDER:
             raise InvalidScope(f"The scope {name} is not known. Known are: {' '.join(ALL_SCOPES)}.")
     return in_order(names)
+
+
+def known_scopes(scope: str) -> tuple[str, ...]:
+    """Return the scopes of a scope string that are known here, maybe none, each once, in table order.
+
+    RFC 6749 section 3.3 lets a server ignore a part of what is asked for, and tell what it granted.
+
+    Raises:
+        InvalidScope: the string breaks the grammar of section 3.3.
+    """
+    return in_order(name for name in _split(scope) if name in _ORDER)
+
+
+def _split(scope: str) -> list[str]:
+    if len(scope) > _MAX_LENGTH:
+        raise InvalidScope(f"The scope is longer than {_MAX_LENGTH} characters.")
+    names = scope.split(" ")
+    if not all(_SCOPE_TOKEN.fullmatch(name) for name in names):
+        raise InvalidScope("The scope must be names separated by single spaces.")
+    return names
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
 
-FORM_ENDPOINTS = ["/oauth/token", "/oauth/revoke"]
+FORM_ENDPOINTS = ["/oauth/token", "/oauth/revoke", "/oauth/introspect"]
 PAGES = ["/oauth/sign-in", "/oauth/consent"]
 POSTS = [*FORM_ENDPOINTS, *PAGES, "/oauth/register", "/oauth/authorize"]
 
@@ -55,9 +55,9 @@ async def test_a_malformed_form_is_refused(
 
 @pytest.mark.parametrize("path", POSTS)
 async def test_an_empty_body_is_refused(client: OAuthClient, path: str) -> None:
-    # Without any parameter it is the client that is missing first at the revocation endpoint.
+    # Without any parameter it is the client that is missing first where grant_type is none.
     response = await client.http.post(path, content=b"", headers=FORM)
-    if path == "/oauth/revoke":
+    if path in ("/oauth/revoke", "/oauth/introspect"):
         refused(response, 401, "invalid_client")
     else:
         refused_at(path, response, 400)
@@ -101,7 +101,7 @@ async def test_a_body_that_is_not_one_strict_json_object_is_refused(
     assert await records(server) == before
 
 
-@pytest.mark.parametrize("path", ["/oauth/revoke", *PAGES, "/oauth/authorize"])
+@pytest.mark.parametrize("path", ["/oauth/revoke", "/oauth/introspect", *PAGES, "/oauth/authorize"])
 async def test_json_is_for_token_and_registration_only(client: OAuthClient, path: str) -> None:
     refused_at(path, await client.http.post(path, json={"token": "x", "client_id": "x"}), 415)
 

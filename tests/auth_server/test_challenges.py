@@ -12,7 +12,7 @@ from tests.requirements import requirement
 pytestmark = pytest.mark.anyio
 
 FORM = {"grant_type": "refresh_token", "refresh_token": "unknown", "token": "unknown"}
-PATHS = pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke"])
+PATHS = pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke", "/oauth/introspect"])
 
 
 def basic(client_id: str, secret: str) -> dict[str, str]:
@@ -20,7 +20,7 @@ def basic(client_id: str, secret: str) -> dict[str, str]:
 
 
 def authenticated(response: httpx.Response) -> bool:
-    """Return whether only the token was wrong, which the revocation endpoint does not mind."""
+    """Return whether only the token was wrong, which only the token endpoint minds."""
     return response.status_code == 200 or response.json()["error"] == "invalid_grant"
 
 
@@ -45,7 +45,7 @@ async def test_every_refusal_of_a_client_has_a_challenge(path: str, client: OAut
     assert authenticated(await client.post(path, FORM))
 
 
-@PATHS
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke"])
 async def test_a_public_client_may_send_basic_with_an_empty_secret(
     path: str, public_client: OAuthClient
 ) -> None:

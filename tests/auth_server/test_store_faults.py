@@ -59,7 +59,7 @@ async def prepare(server: AuthServer, name: str) -> Request:
         return await _management_requests(server, name)
     if name in ("register", "register as a program", "authorize"):
         return _first_steps(client, browser, url)[name]
-    if name in ("redeem", "refresh", "revoke"):
+    if name in ("redeem", "refresh", "revoke", "introspect"):
         return await _token_requests(server, client, name)
     page = await browser.open(url)
     if name in ("approve", "deny", "consent page"):
@@ -93,6 +93,8 @@ async def _token_requests(server: AuthServer, client: OAuthClient, name: str) ->
     refresh_token = (await client.redeem(code, pkce.verifier)).json()["refresh_token"]
     if name == "refresh":
         return lambda: client.refresh(refresh_token)
+    if name == "introspect":
+        return lambda: client.introspect(refresh_token)
     return lambda: client.revoke(refresh_token)
 
 
@@ -112,7 +114,7 @@ async def _management_requests(server: AuthServer, name: str) -> Request:
 
 
 MANAGED = ["read registration", "change registration", "remove registration"]
-PROGRAMS = ["register", "register as a program", "redeem", "refresh", "revoke", *MANAGED]
+PROGRAMS = ["register", "register as a program", "redeem", "refresh", "revoke", "introspect", *MANAGED]
 PAGES = ["authorize", "sign-in page", "sign-in", "consent page", "approve", "deny"]
 
 

@@ -40,7 +40,7 @@ async def test_a_name_that_is_almost_code_is_another_name(
 
 
 @requirement("C69", "C70", "D85")
-@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke"])
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke", "/oauth/introspect"])
 @pytest.mark.parametrize(
     ("body", "status"),
     [

@@ -1,7 +1,6 @@
 """C51 to F124: attacks on codes, refresh tokens and revocation."""
 
 from tests.requirements.entry import Requirement
-from tests.requirements.extensions import NO_INTROSPECTION
 
 ROTATION = "OAuth 2.1 §4.3.1; RFC 9700 §4.14.2"
 
@@ -88,13 +87,7 @@ REVOCATION = {
     "F119": Requirement("RFC 7009 §2.2", "Twice is 200 twice."),
     "F120": Requirement("RFC 7009 §2.2.1", "Without the store: 503."),
     "F121": Requirement("RFC 7009 §2", "Revocation and refresh in a race leave nothing alive."),
-    "F122": Requirement(
-        "RFC 7662 §2.1, §2.2", "Anonymous: 401. A token of others: inactive.", NO_INTROSPECTION
-    ),
-    "F123": Requirement(
-        "RFC 7662 §2.2", "Everything dead or unreadable gets the same answer.", NO_INTROSPECTION
-    ),
-    "F124": Requirement(
-        "RFC 7662 §2.2; RFC 6749 §5.1", "Answers are not stored by caches.", NO_INTROSPECTION
-    ),
+    "F122": Requirement("RFC 7662 §2.1, §2.2", "Anonymous: 401. A token of others: inactive."),
+    "F123": Requirement("RFC 7662 §2.2", "Everything dead or unreadable gets the same answer."),
+    "F124": Requirement("RFC 7662 §2.2; RFC 6749 §5.1", "Answers are not stored by caches."),
 }

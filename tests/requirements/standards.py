@@ -65,7 +65,10 @@ STANDARDS = (
     ),
     Standard("RFC 7636", "PKCE", Level.COMPLETE, "S256 for every client. `plain` is refused."),
     Standard(
-        "RFC 7662", "introspection", Level.NONE, "Not there yet: resource servers check tokens themselves."
+        "RFC 7662",
+        "introspection",
+        Level.PARTIAL,
+        "For a client's own tokens. Resource servers check tokens themselves, and ask nobody.",
     ),
     Standard("RFC 8252", "native apps", Level.COMPLETE, "Loopback with any port, and private-use schemes."),
     Standard("RFC 8414", "server metadata", Level.COMPLETE, "Also where OpenID clients look. Not signed."),

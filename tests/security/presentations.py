@@ -113,7 +113,7 @@ def _as_token_to_look_up(deployment: Deployment, story: Story) -> Present:
         # Revocation answers 200 to anything (RFC 7009 section 2.2); what it did is seen at the end.
         for token in dressed(text):
             await story.public.revoke(token)
-        answer = await story.public.post("/oauth/introspect", {"token": text})
+        answer = await story.confidential.introspect(text)
         return answer.status_code == 200 and answer.json()["active"] is not False
 
     return present

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.oauth.errors import InvalidScope
-from shared.oauth.scopes import expand, format_scope, narrow, parse_scope
+from shared.oauth.scopes import expand, format_scope, known_scopes, narrow, parse_scope
 from shared.policy import ALL_SCOPES, OFFLINE_ACCESS, RESOURCE_SCOPES, SCOPE_OF_TOOL, SCOPES, UMBRELLAS
 
 NAMES = st.lists(st.sampled_from(ALL_SCOPES), min_size=1, max_size=8)
@@ -47,6 +47,17 @@ def test_the_refusal_of_an_unknown_scope_names_it() -> None:
     with pytest.raises(InvalidScope) as refused:
         parse_scope("read vals:admin")
     assert "vals:admin" in refused.value.description
+
+
+@given(NAMES, st.lists(st.sampled_from(["openid", "READ", "vals:admin", "mcp"])))
+def test_names_not_known_here_can_be_left_out(names: list[str], unknown: list[str]) -> None:
+    assert known_scopes(" ".join([*unknown, *names])) == parse_scope(" ".join(names))
+
+
+@pytest.mark.parametrize("scope", ["", "openid ", "openid  mcp", 'openid "', "openid\\", "x" * 1025])
+def test_broken_strings_are_refused_even_where_unknown_names_are_not(scope: str) -> None:
+    with pytest.raises(InvalidScope):
+        known_scopes(scope)
 
 
 def test_the_fixed_scopes_are_there_and_no_others() -> None:

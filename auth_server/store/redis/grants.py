@@ -106,6 +106,18 @@ class RedisGrantStore:
             resource=record["resource"],
         )
 
+    async def refresh_expiry(self, grant_id: str, token_hash: str) -> int | None:
+        """Return when a grant's current refresh token expires; None when it is another, or over."""
+        record = await read_hash(self._redis, _Keys(grant_id).grant)
+        if record.get("status") != "active" or record.get("refresh") != token_hash:
+            return None
+        expires_at = min(int(record["idle_at"]), int(record["ends_at"])) // 1000
+        return expires_at if expires_at > self._clock.now() else None
+
+    async def is_access_token_revoked(self, grant_id: str, token_id: str) -> bool:
+        """Return whether there is a deny key of the token."""
+        return bool(await self._redis.exists(deny_key(grant_id, token_id)))
+
     async def redeem(self, redemption: CodeRedemption) -> Redemption:
         """Check a code against everything it is bound to and use it up, in one script."""
         keys = _Keys(redemption.grant_id)
