@@ -186,7 +186,7 @@ def _document(summary: str, schema: str) -> dict[str, Any]:
 
 def _management() -> dict[str, Any]:
     refused = (400, 401, 403, 413, 415, 429, 503)
-    security = [{"registration": []}]
+    security: list[dict[str, list[str]]] = [{"registration": []}]
     parameter = {"name": "client_id", "in": "path", "required": True, "schema": _TEXT}
     operations = {
         "get": _operation("read a registration, RFC 7592", {200: "Registered"}, refused=refused),
