@@ -9,7 +9,10 @@ from auth_server.settings import AuthSettings
 from mcp_server.settings import McpSettings
 from shared.settings import KNOWN_NAMES
 
-EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / ".env.example"
+# Fixed by how the containers hang together.
+SET_BY_COMPOSE = {"AUTH_HOST", "AUTH_PORT", "MCP_HOST", "MCP_PORT", "SECRETS_DIR", "REDIS_URL"}
 NOT_OF_THE_SERVICES = {
     "HTTP_HOST",
     "HTTP_PORT",
@@ -38,6 +41,12 @@ def test_the_defaults_are_the_real_ones() -> None:
     real = {name.upper(): _written(field.default) for name, field in fields.items()}
     examples = _examples()
     assert {name: examples[name] for name in real} == real
+
+
+def test_every_setting_reaches_the_containers() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    passed = set(re.findall(r"\$\{([A-Z_]+)", compose))
+    assert KNOWN_NAMES - SET_BY_COMPOSE - passed == set()
 
 
 def _written(default: object) -> str:
