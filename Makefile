@@ -79,6 +79,9 @@ storms: setup ## Many clients with one code or one refresh token at the same mom
 rotation: setup ## Rotate the signing key every 5 s under load, on three replicas of each service
 	@$(PY) -m dev.rotation $(ARGS)
 
+mutation: setup ## Break each rule and grant, one change at a time, and see whether a test notices (ARGS="--only …")
+	@$(PY) -m dev.mutation $(ARGS)
+
 bench: setup ## Measure against bare uvicorn and FastMCP, on one core each (ARGS=--quick)
 	@$(PY) -m dev.bench $(ARGS)
 
@@ -114,7 +117,7 @@ lock: setup ## Write requirements/ from pyproject.toml (UPGRADE=1: newest versio
 
 clean: ## Remove what was built, started or cached here; .env and the data in .run stay
 	rm -rf $(VENV) build dist *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache \
-		.import_linter_cache
+		.import_linter_cache mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Every target that help lists.

@@ -25,6 +25,7 @@ MADE_HERE = {
     "build",
     "dist",
     "htmlcov",
+    "mutants",
     "node_modules",
     "__pycache__",
 }

@@ -84,3 +84,48 @@ def test_a_resource_is_the_configured_one_or_refused(resource: str) -> None:
     assert resource.isascii()
     assert chosen in known
     assert chosen.rstrip("/").lower() == resource.rstrip("/").lower()
+
+
+@pytest.mark.parametrize(
+    ("resource", "chosen"),
+    [
+        (None, "https://mcp.test/mcp"),
+        ("HTTPS://MCP.TEST/mcp", "https://mcp.test/mcp"),
+        ("https://mcp.test/", "https://mcp.test"),
+        ("https://mcp.test", "https://mcp.test"),
+        ("https://mcp.test/mcp?a=B", "https://mcp.test/mcp?a=B"),
+        ("urn:x", "urn:x"),
+    ],
+)
+def test_a_resource_is_known_by_host_without_regard_to_case(resource: str | None, chosen: str) -> None:
+    known = ("https://mcp.test/mcp", "https://mcp.test", "https://mcp.test/mcp?a=B", "urn:x")
+    assert Resources(known).choose(resource) == chosen
+    Resources(known).check_same(resource, chosen)
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "https://mcp.test/MCP",
+        "https://mcp.test/mcp/",
+        "https://mcp.test/mcp?",
+        "https://mcp.test/mcp#",
+        "http://mcp.test/mcp",
+        "https://mcp.test/mcp\n",
+        "https://[mcp.test/mcp",
+        "URN:x",
+        "",
+    ],
+)
+def test_any_other_resource_is_refused(resource: str) -> None:
+    resources = Resources(("https://mcp.test/mcp", "urn:x"))
+    with pytest.raises(InvalidTarget):
+        resources.choose(resource)
+    with pytest.raises(InvalidTarget):
+        resources.check_same(resource, "https://mcp.test/mcp")
+
+
+def test_of_resources_that_compare_equal_the_first_is_meant() -> None:
+    assert (
+        Resources(("https://mcp.test", "https://mcp.test/")).choose("https://mcp.test/") == "https://mcp.test"
+    )

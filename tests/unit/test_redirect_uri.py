@@ -83,3 +83,63 @@ def test_a_person_is_shown_where_they_are_sent(uri: str, shown: str) -> None:
 )
 def test_what_leads_to_this_computer_is_known(uri: str, local: bool) -> None:
     assert leads_to_this_computer(uri) is local
+
+
+@pytest.mark.parametrize(
+    ("allowed", "refused"),
+    [
+        ("https://a.example/".ljust(2000, "a"), "https://a.example/".ljust(2001, "a")),
+        ("https://a.example/?b=c", "https://a.example/#b"),
+        ("https://a.example/", "HTTPS://a.example/"),
+        ("https://a.example/", "https:///callback"),
+        ("https://a.example/", "https://user@a.example/"),
+        ("https://a.example/", "https://a b.example/"),
+        ("https://a.example:65535/", "https://a.example:65536/"),
+        ("https://a.example/b.c/...", "https://a.example/b/../c"),
+        ("https://a.example/b.c/", "https://a.example/b/%2E%2e/c"),
+        ("http://127.0.0.1/", "http://a.example/"),
+        ("http://[::1]/", "http://[::2]/"),
+        ("cursor://x", "other://x"),
+        ("com.example.app:/x", "com_example.app:/x"),
+        ("com.example.app:/x", "/callback"),
+    ],
+)
+def test_what_may_be_registered_is_told_from_its_neighbour(allowed: str, refused: str) -> None:
+    assert POLICY.check(allowed) == allowed
+    with pytest.raises(InvalidRedirectUri):
+        POLICY.check(refused)
+
+
+def test_http_is_allowed_beyond_this_computer_when_the_operator_says_so() -> None:
+    assert RedirectPolicy(schemes=frozenset(), allow_http=True).check("http://a.example/")
+
+
+@pytest.mark.parametrize(
+    ("uri", "source"),
+    [
+        ("https://client.example.com:8443/callback?a=b", "https://client.example.com:8443"),
+        ("http://localhost:1234/callback", "http://localhost:1234"),
+        ("http://[::1]:1234/callback", "http:"),
+        ("cursor://anysphere.cursor-mcp/callback", "cursor:"),
+        ("com.example.app:/callback", "com.example.app:"),
+    ],
+)
+def test_a_form_may_lead_to_the_host_or_else_the_scheme_alone(uri: str, source: str) -> None:
+    assert form_action_source(uri) == source
+
+
+@pytest.mark.parametrize(
+    ("registered", "requested", "same"),
+    [
+        ("http://localhost/a", "http://localhost:1/a", True),
+        ("http://[::1]:99999/a", "http://[::1]:1/a", True),
+        ("http://127.0.0.1:1?a", "http://127.0.0.1:2?a", True),
+        ("http://127.0.0.1", "http://127.0.0.1:2", True),
+        ("http://127.0.0.1:1/a", "http://localhost:1/a", False),
+        ("http://127.0.0.1:1/a", "http://127.0.0.1:1/b", False),
+        ("http://127.0.0.1:1/a", "http://127.0.0.1:123456/a", False),
+        ("https://127.0.0.1:1/a", "https://127.0.0.1:2/a", False),
+    ],
+)
+def test_only_the_port_of_a_loopback_address_may_differ(registered: str, requested: str, same: bool) -> None:
+    assert matches(registered, requested) is same

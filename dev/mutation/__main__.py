@@ -1,0 +1,82 @@
+"""`make mutation`: break the rules and the grants one change at a time, and see whether a test notices.
+
+One store serves the whole run, and one mutant is tried at a time, because tests empty their database.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dev.store import describe, open_test_store
+
+_WORK = Path("mutants")
+_MUTMUT = [sys.executable, "-c", "import sys; from mutmut.__main__ import cli; sys.exit(cli())"]
+_NICENESS = 10
+_LINE = re.compile(r"^\s+(?P<mutant>[\wǁ.]+): (?P<verdict>[\w ]+)$", re.M)
+
+
+def main(
+    only: Annotated[str, typer.Option(help="One module, as auth_server.domain.pkce; none means all.")] = "",
+    at_least: Annotated[
+        float, typer.Option(help="Fail below this share of killed mutants, in percent.")
+    ] = 90,
+) -> None:
+    """Mutate auth_server/domain and auth_server/grants; print the survivors and the share that was killed."""
+    os.nice(_NICENESS)
+    shutil.rmtree(_WORK, ignore_errors=True)
+    with open_test_store() as store:
+        typer.echo(describe(store))
+        environ = {**os.environ, "TEST_REDIS_URL": store.url}
+        wanted = [f"{only}.*"] if only else []
+        run = subprocess.run([*_MUTMUT, "run", "--max-children", "1", *wanted], env=environ)
+    if run.returncode:
+        raise typer.Exit(run.returncode)
+    verdicts = _verdicts()
+    for mutant, verdict in verdicts.items():
+        if verdict not in ("killed", "timeout", "not checked"):
+            typer.echo(f"\n{verdict}\n{_output('show', mutant)}")
+    share = _report(verdicts)
+    raise typer.Exit(0 if share >= at_least else 1)
+
+
+def _verdicts() -> dict[str, str]:
+    """Return what became of each mutant of the run, in mutmut's words."""
+    return {
+        found["mutant"]: found["verdict"] for found in _LINE.finditer(_output("results", "--all", "true"))
+    }
+
+
+def _report(verdicts: Mapping[str, str]) -> float:
+    """Print how many mutants were killed by module and altogether, and return the share in percent.
+
+    A mutant that runs into its time limit counts as killed; one that no test reaches does not.
+    """
+    tried: Counter[str] = Counter()
+    killed: Counter[str] = Counter()
+    for mutant, verdict in verdicts.items():
+        if verdict != "not checked":
+            module = mutant.rpartition(".")[0]
+            tried[module] += 1
+            killed[module] += verdict in ("killed", "timeout")
+    for module in sorted(tried):
+        typer.echo(f"{module:45} {killed[module]:5} of {tried[module]:5}")
+    share = 100 * killed.total() / max(tried.total(), 1)
+    typer.echo(f"{share:.1f} % of {tried.total()} mutants killed ({dict(Counter(verdicts.values()))})")
+    return share
+
+
+def _output(*arguments: str) -> str:
+    run = subprocess.run([*_MUTMUT, *arguments], check=True, capture_output=True, text=True)
+    return run.stdout
+
+
+if __name__ == "__main__":
+    typer.run(main)
