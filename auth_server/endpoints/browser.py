@@ -15,6 +15,7 @@ from auth_server.models import PendingAuthorization, UserSession
 from auth_server.services import Services
 from auth_server.store.base import PENDING_SECONDS, SESSION_SECONDS
 from shared.logs import get_logger
+from shared.refusals.pages import FOREIGN_FORM, STALE_PAGE
 from shared.sealing import UnsealError, base64url
 
 _log = get_logger("oauth:session")
@@ -80,7 +81,7 @@ def stale_page() -> PageProblemError:
         "This page is over",
         "It was answered already, is older than ten minutes, or was opened in another browser. "
         "Go back to the app and connect again.",
-        status=400,
+        status=STALE_PAGE.status,
     )
 
 
@@ -109,7 +110,7 @@ def check_form_token(request: Request, expected: Collection[str], sent: str | No
             "This form cannot be accepted",
             "It does not belong to the page you see, or you signed in as somebody else meanwhile. "
             "Go back to the app and connect again.",
-            status=403,
+            status=FOREIGN_FORM.status,
         )
 
 

@@ -18,6 +18,7 @@ from shared.logs import get_logger
 from shared.oauth.errors import AccessDenied
 from shared.oauth.scopes import expand, narrow
 from shared.policy import SCOPES
+from shared.refusals.pages import NO_DECISION
 
 router = APIRouter()
 _log = get_logger("oauth:consent")
@@ -128,4 +129,6 @@ def _page(request: Request, services: Services, waiting: _Waiting, *, problem: s
         "problem": problem,
     }
     form_action = f"'self' {form_action_source(waiting.pending.redirect_uri)}"
-    return pages.render("consent.html", values, status=400 if problem else 200, form_action=form_action)
+    return pages.render(
+        "consent.html", values, status=NO_DECISION.status if problem else 200, form_action=form_action
+    )

@@ -21,6 +21,8 @@ from shared.oauth.errors import (
     TooManyRequests,
 )
 from shared.redis.client import StoreError
+from shared.refusals.pages import UNTRUSTED_REDIRECT
+from shared.refusals.transport import NOT_FOUND, WRONG_METHOD
 from shared.sealing import UnsealError
 from shared.web.limits import RequestRefusedError
 
@@ -30,7 +32,10 @@ _WAIT = (
     "There were too many attempts with tokens that did not work. Wait a few minutes, "
     "or go back to the app and connect again."
 )
-_REASONS = {404: ("not_found", "There is nothing at this URL."), 405: ("method_not_allowed", "Wrong method.")}
+_REASONS = {
+    NOT_FOUND.status: (NOT_FOUND.code, "There is nothing at this URL."),
+    WRONG_METHOD.status: (WRONG_METHOD.code, "Wrong method."),
+}
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -51,7 +56,9 @@ async def _on_refusal(request: Request, error: OAuthError) -> Response:
 
 async def _on_untrusted_redirect(request: Request, error: UntrustedRedirectError) -> Response:
     _log.info("authorization request refused", reason=error.reason)
-    return pages.problem(request, "This app cannot be connected", error.reason, status=400)
+    return pages.problem(
+        request, "This app cannot be connected", error.reason, status=UNTRUSTED_REDIRECT.status
+    )
 
 
 async def _on_page_problem(request: Request, error: pages.PageProblemError) -> Response:
@@ -73,7 +80,7 @@ async def _on_sealed(request: Request, error: Exception) -> Response:
 
 
 async def _on_http(_request: Request, error: HTTPException) -> Response:
-    code, text = _REASONS.get(error.status_code, ("invalid_request", "The request is refused."))
+    code, text = _REASONS.get(error.status_code, (InvalidRequest.error, "The request is refused."))
     body = {"error": code, "error_description": text}
     return JSONResponse(body, error.status_code, headers=error.headers)
 

@@ -7,6 +7,7 @@ from fastapi import Request
 
 from auth_server.domain.authorization_request import AuthorizationParameters
 from shared.oauth.errors import InvalidRequest, InvalidTarget
+from shared.refusals.transport import WRONG_MEDIA_TYPE
 from shared.strict_json import InvalidJsonError, load_object
 from shared.web.limits import read_body
 
@@ -65,7 +66,9 @@ def check_content_type(request: Request, *accepted: str) -> str:
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in accepted:
-        raise InvalidRequest(f"The Content-Type must be {' or '.join(accepted)}.", status=415)
+        raise InvalidRequest(
+            f"The Content-Type must be {' or '.join(accepted)}.", status=WRONG_MEDIA_TYPE.status
+        )
     return content_type
 
 

@@ -9,6 +9,7 @@ from auth_server.domain.admission import Admission
 from auth_server.sign_in.base import Person, SignInRefusedError
 from shared.logs import get_logger
 from shared.oauth.errors import TemporarilyUnavailable
+from shared.refusals.pages import NOT_ADMITTED
 from shared.valtown.client import ValTownClient
 from shared.valtown.errors import Forbidden, Unauthorized, ValTownError
 from shared.valtown.models import User
@@ -35,7 +36,9 @@ class ApiTokenSignIn:
         token = posted_token(form)
         user = await account_of(self.http, self.api_url, token)
         if not self.admission.admits(user.username):
-            raise SignInRefusedError("This server is not open to your Val Town account.", status=403)
+            raise SignInRefusedError(
+                "This server is not open to your Val Town account.", status=NOT_ADMITTED.status
+            )
         return Person(subject=user.id, username=user.username, credential=token)
 
 

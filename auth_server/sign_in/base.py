@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from shared.refusals.pages import SIGN_IN_REFUSED
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -17,7 +19,7 @@ class Person:
 class SignInRefusedError(Exception):
     """The person could not be signed in; `reason` is a sentence for them."""
 
-    def __init__(self, reason: str, *, status: int = 400) -> None:
+    def __init__(self, reason: str, *, status: int = SIGN_IN_REFUSED.status) -> None:
         """Take the sentence and the HTTP status of the page that shows it."""
         self.reason = reason
         self.status = status

@@ -9,6 +9,7 @@ from auth_server.sign_in.api_token import account_of, posted_token
 from auth_server.sign_in.base import Person, SignInRefusedError
 from shared.logs import get_logger
 from shared.oauth.errors import TemporarilyUnavailable
+from shared.refusals.pages import NOT_ADMITTED
 
 _log = get_logger("oauth:sign-in")
 
@@ -35,5 +36,7 @@ class OwnerSignIn:
             _log.error("the server's own token is refused", reason=error.reason)
             raise TemporarilyUnavailable("The server's own Val Town token does not work.") from None
         if person.id != owner.id:
-            raise SignInRefusedError("Only the owner of this server may sign in here.", status=403)
+            raise SignInRefusedError(
+                "Only the owner of this server may sign in here.", status=NOT_ADMITTED.status
+            )
         return Person(subject=owner.id, username=owner.username, credential=None)

@@ -1,6 +1,5 @@
 """Every refusal of `/mcp` as HTTP (RFC 6750 section 3; RFC 9728 section 5.1; JSON-RPC 2.0 section 5.1)."""
 
-import mcp_types
 from starlette.responses import Response
 
 from mcp_server.auth.jwks import KeysUnavailableError
@@ -14,6 +13,8 @@ from shared.oauth.errors import InsufficientScope, OAuthError
 from shared.oauth.scopes import format_scope
 from shared.policy import DEFAULT_SCOPE
 from shared.redis.client import StoreError
+from shared.refusals.json_rpc import INTERNAL_ERROR, INVALID_REQUEST
+from shared.refusals.oauth import NO_CREDENTIALS, UNAVAILABLE
 from shared.web.limits import RequestRefusedError
 
 RETRY_AFTER_SECONDS = "1"
@@ -33,7 +34,7 @@ class Refusals:
         match error:
             case NoCredentialsError():
                 # RFC 6750 section 3.1: who sent no credential gets no error code.
-                return self._challenge(401, error.reason, request_id, scope=DEFAULT_SCOPE)
+                return self._challenge(NO_CREDENTIALS.status, error.reason, request_id, scope=DEFAULT_SCOPE)
             case InsufficientScope():
                 return self._challenge_for(error, request_id, scope=format_scope(error.needed))
             case OAuthError():
@@ -42,13 +43,13 @@ class Refusals:
                 answer = refusal(error)
                 return json_response(answer.status, answer.body or b"")
             case RequestRefusedError():
-                return rpc_error(error.status, mcp_types.INVALID_REQUEST, error.reason, request_id)
+                return rpc_error(error.status, INVALID_REQUEST.code, error.reason, request_id)
             case KeysUnavailableError() | RevocationUnknownError() | StoreError() | WrongEncryptionKeyError():
                 return _unavailable(error, request_id)
         _log.error("request failed", exc_info=error)
         return rpc_error(
-            500,
-            mcp_types.INTERNAL_ERROR,
+            INTERNAL_ERROR.status,
+            INTERNAL_ERROR.code,
             "The server failed. Nothing is known to be wrong with the request.",
             request_id,
         )
@@ -99,8 +100,8 @@ def rpc_error(
 def _unavailable(error: Exception, request_id: RequestId | None) -> Response:
     # Never 401: clients throw their credentials away on that.
     _log.warning("cannot serve", reason=type(error).__name__)
-    response = rpc_error(
-        503, 503, "Temporarily unavailable; try again.", request_id, reason="temporarily_unavailable"
-    )
+    status = UNAVAILABLE.status
+    message = "Temporarily unavailable; try again."
+    response = rpc_error(status, status, message, request_id, reason=UNAVAILABLE.raised.error)
     response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     return response

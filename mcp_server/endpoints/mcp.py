@@ -3,7 +3,6 @@
 import asyncio
 from typing import Final
 
-import mcp_types
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -16,6 +15,14 @@ from mcp_server.protocol.reach import ScopeRequiredError
 from mcp_server.services import Services
 from shared.logs import get_logger
 from shared.oauth.errors import InsufficientScope
+from shared.refusals.json_rpc import INVALID_REQUEST
+from shared.refusals.transport import (
+    FOREIGN_ORIGIN,
+    MCP_NOT_FOUND,
+    MCP_WRONG_METHOD,
+    WRONG_HOST,
+    WRONG_MEDIA_TYPE,
+)
 from shared.web.limits import RequestRefusedError, read_body
 
 _log = get_logger("mcp:caller")
@@ -101,10 +108,10 @@ class McpEndpoint:
     def _check_target(self, scope: Scope) -> Response | None:
         if scope["path"] not in self._paths:
             message = f"The MCP endpoint is {self._services.settings.mcp_resource_url}."
-            return rpc_error(404, mcp_types.INVALID_REQUEST, message)
+            return rpc_error(MCP_NOT_FOUND.status, INVALID_REQUEST.code, message)
         if scope["method"] != "POST":
             # No stream to open and no session to end, in any revision: both need state on one replica.
-            response = rpc_error(405, mcp_types.INVALID_REQUEST, "Only POST is allowed here.")
+            response = rpc_error(MCP_WRONG_METHOD.status, INVALID_REQUEST.code, "Only POST is allowed here.")
             response.headers["Allow"] = "POST"
             return response
         return None
@@ -113,13 +120,13 @@ class McpEndpoint:
         addresses = self._services.addresses
         for origin in _header(scope, b"origin"):
             if not addresses.allows_origin(origin):
-                raise RequestRefusedError(403, "This Origin is not allowed.")
+                raise RequestRefusedError(FOREIGN_ORIGIN, "This Origin is not allowed.")
         hosts = _header(scope, b"host")
         if len(hosts) != 1 or not addresses.allows_host(hosts[0]):
-            raise RequestRefusedError(421, "This server does not answer for this Host.")
+            raise RequestRefusedError(WRONG_HOST, "This server does not answer for this Host.")
         types = _header(scope, b"content-type")
         if len(types) != 1 or types[0].partition(";")[0].strip().lower() != "application/json":
-            raise RequestRefusedError(415, "Content-Type must be application/json.")
+            raise RequestRefusedError(WRONG_MEDIA_TYPE, "Content-Type must be application/json.")
 
 
 def _header(scope: Scope, name: bytes) -> list[str]:

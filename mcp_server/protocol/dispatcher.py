@@ -21,6 +21,7 @@ from mcp_server.protocol.jsonrpc import (
 from mcp_server.protocol.methods import Exchange, Methods
 from mcp_server.protocol.versions import Revision
 from shared.logs import get_logger
+from shared.refusals.json_rpc import UNREADABLE_BODY
 
 _log = get_logger("mcp:dispatch")
 
@@ -111,7 +112,7 @@ class Dispatcher:
 
 def refusal(error: ProtocolError, revision: Revision | None = None) -> Answer:
     """Return the answer that carries an error; without a revision the body was refused as a whole."""
-    status = 400 if revision is None else revision.status_of(error.code)
+    status = UNREADABLE_BODY if revision is None else revision.status_of(error.code)
     body = encode_error(error.code, error.message, data=error.data, request_id=error.request_id)
     return Answer(status, body)
 

@@ -10,13 +10,11 @@ from mcp_server.protocol.jsonrpc import ProtocolError
 from mcp_server.resources.registry import ResourceRegistry
 from mcp_server.tools.context import ToolContext
 from mcp_server.tools.failures import Circumstances, ToolError, describe
+from shared.refusals.json_rpc import UPSTREAM_FAILED
 from shared.valtown.errors import NotFound, ValTownError
 
 READ_TTL: Final = 0
 """Milliseconds a client may keep what it read: anybody may change it at Val Town at any time."""
-
-UPSTREAM_FAILED: Final = 502
-"""The code of an error that is Val Town's: MCP has none, so it is the HTTP status that says the same."""
 
 
 async def read_resource(registry: ResourceRegistry, context: ToolContext, uri: str) -> Mapping[str, object]:
@@ -65,7 +63,7 @@ def _failed(
     message = describe(failure, circumstances)
     if uri is not None and isinstance(upstream, NotFound):
         return _not_found(message, uri)
-    code = mcp_types.INVALID_PARAMS if upstream is None else UPSTREAM_FAILED
+    code = mcp_types.INVALID_PARAMS if upstream is None else UPSTREAM_FAILED.code
     return ProtocolError(code, message)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-import mcp_types
+from shared.refusals.json_rpc import JSON_RPC
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,23 +28,8 @@ class Revision:
         return self.error_status.get(code, 200)
 
 
-_MODERN_STATUS: Final = MappingProxyType(
-    {
-        mcp_types.PARSE_ERROR: 400,
-        mcp_types.INVALID_REQUEST: 400,
-        mcp_types.INVALID_PARAMS: 400,
-        mcp_types.METHOD_NOT_FOUND: 404,
-        mcp_types.INTERNAL_ERROR: 500,
-        mcp_types.HEADER_MISMATCH: 400,
-        mcp_types.MISSING_REQUIRED_CLIENT_CAPABILITY: 400,
-        mcp_types.UNSUPPORTED_PROTOCOL_VERSION: 400,
-    }
-)
-
-# Clients of these revisions read any status but 200 as a broken transport, and never look at the error.
-_HANDSHAKE_STATUS: Final = MappingProxyType(
-    {mcp_types.PARSE_ERROR: 400, mcp_types.INVALID_REQUEST: 400, mcp_types.INTERNAL_ERROR: 500}
-)
+_MODERN_STATUS: Final = MappingProxyType({row.code: row.status for row in JSON_RPC})
+_HANDSHAKE_STATUS: Final = MappingProxyType({row.code: row.handshake_status for row in JSON_RPC})
 
 REVISIONS: Final[Mapping[str, Revision]] = MappingProxyType(
     {

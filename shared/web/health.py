@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from starlette.responses import JSONResponse, Response
 
 from shared.redis.client import StoreError
+from shared.refusals.transport import NOT_READY
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -29,7 +30,7 @@ def health_router(checks: Mapping[str, Callable[[], Awaitable[bool]]]) -> APIRou
             "checks": {name: "ok" if good else "failing" for name, good in results.items()},
         }
         headers = _NO_STORE if ready else {**_NO_STORE, "Retry-After": "1"}
-        return JSONResponse(body, 200 if ready else 503, headers=headers)
+        return JSONResponse(body, 200 if ready else NOT_READY.status, headers=headers)
 
     @router.get("/metrics")
     async def metrics() -> Response:

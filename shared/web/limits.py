@@ -5,6 +5,18 @@ import asyncio
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.refusals.refusal import Refusal
+from shared.refusals.transport import (
+    CUT_OFF,
+    ENCODED_BODY,
+    LARGE_BODY,
+    LARGE_HEADERS,
+    LONG_TARGET,
+    MALFORMED_LENGTH,
+    SEVERAL_HOSTS,
+    SLOW_BODY,
+)
+
 MAX_HEADER_BYTES = 32 * 1024
 MAX_TARGET_BYTES = 48 * 1024
 BODY_SECONDS = 10.0
@@ -13,9 +25,9 @@ BODY_SECONDS = 10.0
 class RequestRefusedError(Exception):
     """The request cannot be read; `status` and `reason` say how to answer."""
 
-    def __init__(self, status: int, reason: str) -> None:
-        """Take the HTTP status and a sentence for the client."""
-        self.status = status
+    def __init__(self, refusal: Refusal, reason: str) -> None:
+        """Take the row of the table of refusals and a sentence for the client."""
+        self.status = refusal.status
         self.reason = reason
         super().__init__(reason)
 
@@ -34,12 +46,14 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: floa
     """
     declared = _declared_length(scope)
     if declared is not None and declared > limit:
-        raise RequestRefusedError(413, f"The request body is larger than {limit} bytes.")
+        raise RequestRefusedError(LARGE_BODY, f"The request body is larger than {limit} bytes.")
     try:
         async with asyncio.timeout(seconds):
             return await _read(receive, limit)
     except TimeoutError:
-        raise RequestRefusedError(408, f"The request body did not arrive within {seconds:g} s.") from None
+        raise RequestRefusedError(
+            SLOW_BODY, f"The request body did not arrive within {seconds:g} s."
+        ) from None
 
 
 async def _read(receive: Receive, limit: int) -> bytes:
@@ -47,10 +61,10 @@ async def _read(receive: Receive, limit: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise RequestRefusedError(400, "The connection closed before the request was complete.")
+            raise RequestRefusedError(CUT_OFF, "The connection closed before the request was complete.")
         chunks += message.get("body", b"")
         if len(chunks) > limit:
-            raise RequestRefusedError(413, f"The request body is larger than {limit} bytes.")
+            raise RequestRefusedError(LARGE_BODY, f"The request body is larger than {limit} bytes.")
         if not message.get("more_body", False):
             return bytes(chunks)
 
@@ -59,11 +73,11 @@ def _declared_length(scope: Scope) -> int | None:
     lengths = [value for name, value in scope["headers"] if name == b"content-length"]
     encodings = [value for name, value in scope["headers"] if name == b"content-encoding"]
     if any(encoding.strip().lower() not in (b"", b"identity") for encoding in encodings):
-        raise RequestRefusedError(415, "A compressed request body is not supported.")
+        raise RequestRefusedError(ENCODED_BODY, "A compressed request body is not supported.")
     if not lengths:
         return None
     if len(lengths) > 1 or not lengths[0].isdigit() or len(lengths[0]) > 18:
-        raise RequestRefusedError(400, "The Content-Length header is malformed.")
+        raise RequestRefusedError(MALFORMED_LENGTH, "The Content-Length header is malformed.")
     return int(lengths[0])
 
 
@@ -91,9 +105,9 @@ def _judge_head(scope: Scope) -> RequestRefusedError | None:
         size += len(name) + len(value)
         hosts += name == b"host"
     if size > MAX_HEADER_BYTES:
-        return RequestRefusedError(431, "The request headers are too large.")
+        return RequestRefusedError(LARGE_HEADERS, "The request headers are too large.")
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_TARGET_BYTES:
-        return RequestRefusedError(414, "The URL is too long.")
+        return RequestRefusedError(LONG_TARGET, "The URL is too long.")
     if hosts > 1:
-        return RequestRefusedError(400, "There must be one Host header.")
+        return RequestRefusedError(SEVERAL_HOSTS, "There must be one Host header.")
     return None

@@ -10,6 +10,9 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from shared.refusals.refusal import Refusal
+from shared.refusals.transport import LARGE_HEAD, SLOW_HEAD
+
 
 class BoundedHttpToolsProtocol(HttpToolsProtocol):
     """Answers 431 or 408 and closes the connection when a head is too large or too slow."""
@@ -43,7 +46,7 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_size += len(data)
             if self._head_size > self.head_bytes:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+                self._refuse(LARGE_HEAD)
 
     def on_message_begin(self) -> None:
         """Begin to wait for the rest of a head."""
@@ -59,9 +62,7 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
     def _begin_head(self) -> None:
         self._in_head = True
         if self._head_timer is None:
-            self._head_timer = self.loop.call_later(
-                self.head_seconds, self._refuse, HTTPStatus.REQUEST_TIMEOUT
-            )
+            self._head_timer = self.loop.call_later(self.head_seconds, self._refuse, SLOW_HEAD)
 
     def _end_head(self) -> None:
         self._in_head = False
@@ -70,12 +71,13 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _refuse(self, status: HTTPStatus) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         self._end_head()
         if self.transport.is_closing():
             return
         # uvicorn declares it as always there; before the first request it is None.
         if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr]
+            status = HTTPStatus(refusal.status)
             head = (
                 f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             )
