@@ -98,9 +98,10 @@ def create_app(
     to_val_town = http or httpx.AsyncClient()
     sealer = settings.sealer
     keyring = Keyring()
+    check = KeyCheck(redis, sealer)
     keeper = KeyKeeper(
         RedisKeyringStore(redis, sealer, clock, token_seconds=settings.oauth_access_token_ttl),
-        KeyCheck(redis, sealer),
+        check,
         keyring,
         clock,
         KeyPolicy(
@@ -117,7 +118,7 @@ def create_app(
         redirect_slashes=False,
         lifespan=_lifespan(keeper, to_val_town if http is None else None),
     )
-    app.state.services = _services(settings, redis, to_val_town, clock, sealer, keyring, keeper)
+    app.state.services = _services(settings, redis, to_val_town, clock, sealer, keyring, keeper, check)
     app.state.base_path = urlsplit(settings.oauth_issuer_url).path
     _add_routes(app, redis, keyring)
     add_error_handlers(app)
@@ -132,9 +133,12 @@ def _services(
     sealer: Sealer,
     keyring: Keyring,
     keeper: KeyKeeper,
+    check: KeyCheck,
 ) -> Services:
-    clients = RedisClientStore(redis, grant_idle_seconds=settings.oauth_refresh_token_ttl)
-    grants = RedisGrantStore(redis, clock, GrantLifetimes.of(settings))
+    clients = RedisClientStore(
+        redis, grant_idle_seconds=settings.oauth_refresh_token_ttl, on_miss=check.verify
+    )
+    grants = RedisGrantStore(redis, clock, GrantLifetimes.of(settings), on_miss=check.verify)
     issuer = TokenIssuer(
         issuer=settings.oauth_issuer_url,
         lifetime=settings.oauth_access_token_ttl,

@@ -131,7 +131,7 @@ class KeyKeeper:
     async def _new_key(self, algorithm: str) -> KeyPair:
         # Kept until it is in the ring: making one takes long, and a ring or a store that is full refuses it
         # at every look.
-        known = {record.kid for record in self._keyring.records}
+        known = {record.kid for record in (*await self._store.records(), *self._keyring.records)}
         if self._spare is None or self._spare.algorithm != algorithm or self._spare.kid in known:
             self._spare = await asyncio.to_thread(generate_key, algorithm)
         return self._spare

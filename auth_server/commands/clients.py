@@ -93,7 +93,7 @@ def delete(client_id: ClientId, as_json: AsJson = False) -> None:
     async def remove(settings: AuthSettings, redis: Redis) -> Management:
         clients = await _clients(settings, redis)
         grants = RedisGrantStore(redis, Clock(), GrantLifetimes.of(settings))
-        return await remove_client(clients, grants, client_id, though_shared=True)
+        return await remove_client(clients, grants, client_id, by_operator=True)
 
     if with_store(remove) is Management.GONE:
         end(f"There is no app {client_id}.", status=1)

@@ -63,7 +63,9 @@ class AuthorizationCodeGrant:
         refresh = self.issuer.refresh_token(grant_id, 1) if "refresh_token" in client.grant_types else None
         response = self.issuer.respond(grant, grant.scopes, refresh)
         # Before the claim: nothing that can fail may stand between it and the answer.
-        await self.clients.keep_alive(client)
+        if grant.client_id == client.client_id:
+            # Not for somebody else's grant: any code could keep any client alive.
+            await self.clients.keep_alive(client)
         outcome = await self.grants.redeem(
             CodeRedemption(
                 grant_id=grant_id,

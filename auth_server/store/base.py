@@ -196,7 +196,7 @@ class GrantStore(Protocol):
         """End a grant and everything issued from it, and tell every mcp_server; return if it was alive."""
         ...
 
-    async def revoke_client(self, client_id: str) -> None:
+    async def revoke_client(self, client_id: str, *, thorough: bool = False) -> None:
         """End every grant of a client that was closed, as `revoke` does; one by one, safe to repeat."""
         ...
 

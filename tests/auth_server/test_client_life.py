@@ -32,3 +32,13 @@ async def test_use_never_brings_the_end_of_a_client_nearer(server: AuthServer, l
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
     left = await server.redis.ttl(key)
     assert left == -1 if life < 0 else left > YEAR - 60
+
+
+@requirement("G134")
+async def test_a_made_up_code_for_somebody_elses_grant_keeps_no_client_alive(server: AuthServer) -> None:
+    code, pkce = await server.code(await server.registered())
+    idle = await server.registered()
+    before = await server.redis.ttl(f"vt:client:{idle.client_id}")
+    answer = await idle.redeem(code.rpartition(".")[0] + ".made-up", pkce.verifier)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+    assert await server.redis.ttl(f"vt:client:{idle.client_id}") <= before

@@ -96,6 +96,21 @@ async def test_a_store_that_is_lost_under_a_running_replica_is_503_until_it_is_b
         assert await server.works()
 
 
+async def test_a_store_that_was_emptied_a_moment_ago_makes_nobody_unknown(
+    open_server: OpenServer, redis: Redis
+) -> None:
+    async with open_server() as server:
+        client = await server.registered()
+        tokens = await client.tokens(server.browser())
+        # Before the keeper has looked.
+        await redis.flushdb()
+        await redis.set("vt:meta:heartbeat", 1)
+        refused(await client.refresh(tokens["refresh_token"]), 503, "temporarily_unavailable")
+        refused(await client.revoke(tokens["refresh_token"]), 503, "temporarily_unavailable")
+        page = await client.http.get(client.authorize_url(Pkce.new()))
+        assert page.status_code == 503
+
+
 async def test_a_replica_that_never_had_the_key_of_its_store_judges_nobody(
     open_server: OpenServer, redis: Redis
 ) -> None:

@@ -13,6 +13,7 @@ from dev.flow import Pkce
 from tests.auth_server.answers import refused
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import AuthServer
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -128,17 +129,23 @@ async def test_a_registration_that_is_gone_is_not_handed_out(
     assert (await register(http))["client_id"] == second["client_id"]
 
 
-async def test_a_registration_that_is_shared_again_is_kept_for_a_week_from_then(
+@requirement("G134")
+async def test_sharing_keeps_no_client_alive_and_hands_out_none_that_is_nearly_over(
     server: AuthServer, http: httpx.AsyncClient
 ) -> None:
-    key = f"vt:client:{(await register(http))['client_id']}"
-    await server.redis.expire(key, DAY)
-    await register(http)
-    assert await server.redis.ttl(key) > 6 * DAY
-    # What lives longer because it is in use is not cut short.
-    await server.redis.expire(key, 100 * DAY)
-    await register(http)
-    assert await server.redis.ttl(key) > 99 * DAY
+    first = (await register(http))["client_id"]
+    key = f"vt:client:{first}"
+    await server.redis.expire(key, 3 * DAY)
+    assert (await register(http))["client_id"] == first
+    assert await server.redis.ttl(key) <= 3 * DAY
+    await server.redis.expire(key, DAY // 2)
+    second = (await register(http))["client_id"]
+    assert second != first
+    assert (await register(http))["client_id"] == second
+    # What lives longer because it is in use is shared, and not cut short.
+    await server.redis.expire(f"vt:client:{second}", 100 * DAY)
+    assert (await register(http))["client_id"] == second
+    assert await server.redis.ttl(f"vt:client:{second}") > 99 * DAY
 
 
 async def test_the_client_of_a_program_in_use_is_found_again_long_after(server: AuthServer) -> None:

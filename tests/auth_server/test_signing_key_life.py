@@ -317,3 +317,17 @@ async def test_keys_of_another_version_are_left_alone(open_server: OpenServer, r
         assert await published(server) == before
         assert await server.works()
     assert set(await redis.hkeys(SEALED)) == {*before, *foreign}
+
+
+async def test_a_revoked_key_that_stood_by_is_followed_by_another(
+    open_server: OpenServer, ring: RedisKeyringStore
+) -> None:
+    async with open_server(**GENERATED) as server:
+        await tick(server)
+        active, standby = await published(server)
+        await ring.revoke(standby, substitute=generate_key("ES256"))
+        await tick(server)
+        after = await published(server)
+        assert after[0] == active
+        assert len(after) == 2
+        assert standby not in after

@@ -313,3 +313,16 @@ async def test_closing_the_client_closes_its_connections(redis: Redis, redis_url
         return named["id"] not in {one["id"] for one in await redis.client_list()}
 
     await until(closed)
+
+
+@requirement("C75")
+async def test_the_operator_ends_grants_of_a_client_that_no_list_has(
+    grants: list[RedisGrantStore], clients: Sequence[Redis]
+) -> None:
+    rotation = await active_grant(grants[0])
+    await clients[0].delete(f"vt:client-grants:{rotation.client_id}")
+    await grants[0].revoke_client("somebody_else", thorough=True)
+    assert await grants[0].find(rotation.grant_id) is not None
+    await grants[0].revoke_client(rotation.client_id, thorough=True)
+    assert await grants[0].find(rotation.grant_id) is None
+    assert await clients[0].exists(deny_key(rotation.grant_id))

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from auth_server.models import Client
 from auth_server.store.base import Management
+from auth_server.store.redis.misses import OnMiss, nothing_to_check
 from shared.redis.client import read_hash
 from shared.redis.scripts import load_script
 
@@ -21,6 +22,9 @@ _CLOSED_SECONDS = 86_400
 
 _HOLD_SECONDS = 3600
 
+_LEFT_TO_SHARE_SECONDS = 86_400
+"""Life that a client must have left to be shared: whoever registers has a day to get a token."""
+
 _PACKAGE = "auth_server.store.redis.lua"
 _PREFIX = "vt:client:"
 
@@ -28,9 +32,10 @@ _PREFIX = "vt:client:"
 class RedisClientStore:
     """Implements `ClientStore`."""
 
-    def __init__(self, redis: Redis, *, grant_idle_seconds: int) -> None:
-        """Take the store's client and the longest time a grant may go unused."""
+    def __init__(self, redis: Redis, *, grant_idle_seconds: int, on_miss: OnMiss = nothing_to_check) -> None:
+        """Take the store's client, the longest time a grant may go unused, and what to ask at a miss."""
         self._redis = redis
+        self._on_miss = on_miss
         self._life = UNUSED_SECONDS + grant_idle_seconds
         self._create = load_script(redis, _PACKAGE, "create_client")
         self._join = load_script(redis, _PACKAGE, "join_client")
@@ -58,7 +63,10 @@ class RedisClientStore:
 
     async def find(self, client_id: str) -> Client | None:
         """Return a client."""
-        return _client(client_id, await read_hash(self._redis, _key(client_id)))
+        record = await read_hash(self._redis, _key(client_id))
+        if not record:
+            await self._on_miss()
+        return _client(client_id, record)
 
     async def keep_alive(self, client: Client) -> None:
         """Put off the expiry of a client that is in use; it is never brought nearer."""
@@ -108,7 +116,7 @@ class RedisClientStore:
 
     async def _join_at(self, client_id: str, fingerprint: str) -> Client | None:
         # The index is a hint; the record itself says whether this registration may share it.
-        joined = await self._join(keys=[_key(client_id)], args=[fingerprint, NEVER_USED_SECONDS])
+        joined = await self._join(keys=[_key(client_id)], args=[fingerprint, _LEFT_TO_SHARE_SECONDS * 1000])
         if not joined:
             return None
         flat, life = joined

@@ -1,5 +1,6 @@
 """Grants: `vt:{<grant id>}:grant`, `:code`, `:successor`, `:credential`, deny keys; all in one hash slot."""
 
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
@@ -9,6 +10,7 @@ from redis.asyncio import Redis
 from auth_server.models import AuthorizationCode, Grant
 from auth_server.settings import AuthSettings
 from auth_server.store.base import CODE_SECONDS, CodeRedemption, Redemption, RefreshRotation, Rotation
+from auth_server.store.redis.misses import OnMiss, nothing_to_check
 from shared.clock import Clock
 from shared.credentials import credential_key
 from shared.oauth.access_token import LEEWAY
@@ -54,9 +56,12 @@ class GrantLifetimes:
 class RedisGrantStore:
     """Implements `GrantStore`."""
 
-    def __init__(self, redis: Redis, clock: Clock, lifetimes: GrantLifetimes) -> None:
-        """Take the store's client, the clock and the lifetimes."""
+    def __init__(
+        self, redis: Redis, clock: Clock, lifetimes: GrantLifetimes, *, on_miss: OnMiss = nothing_to_check
+    ) -> None:
+        """Take the store's client, the clock, the lifetimes, and what to ask at a miss."""
         self._redis = redis
+        self._on_miss = on_miss
         self._clock = clock
         self._lifetimes = lifetimes
         self._create = load_script(redis, _PACKAGE, "create_grant", prelude="transitions")
@@ -95,7 +100,9 @@ class RedisGrantStore:
     async def find(self, grant_id: str) -> Grant | None:
         """Return a grant that is pending or active."""
         record = await read_hash(self._redis, _Keys(grant_id).grant)
-        if not record or record.get("status") not in ("pending", "active"):
+        if not record:
+            await self._on_miss()
+        if record.get("status") not in ("pending", "active"):
             return None
         return Grant(
             grant_id=grant_id,
@@ -180,12 +187,24 @@ class RedisGrantStore:
         )
         return bool(alive)
 
-    async def revoke_client(self, client_id: str) -> None:
-        """End the newest grants of a client; the refresh tokens of older ones end with the client itself."""
+    async def revoke_client(self, client_id: str, *, thorough: bool = False) -> None:
+        """End the newest grants of a client; the refresh tokens of older ones end with the client itself.
+
+        Thorough: also those that are not listed, found by looking at every grant in the store.
+        """
         key = _client_key(client_id)
         for grant_id in await self._redis.zrevrange(key, 0, -1):
             await self.revoke(str(grant_id), reason="client_removed")
+        if thorough:
+            async for grant_id in self._unlisted(client_id):
+                await self.revoke(grant_id, reason="client_removed")
         await self._redis.delete(key)
+
+    async def _unlisted(self, client_id: str) -> AsyncIterator[str]:
+        async for found in self._redis.scan_iter(match=_Keys("*").grant, count=1000):
+            record = await self._redis.hmget(found, "client", "status")
+            if record[0] == client_id and record[1] != "revoked":
+                yield str(found).partition("{")[2].partition("}")[0]
 
     async def revoke_access_token(self, grant_id: str, token_id: str, *, expires_at: int) -> None:
         """End one access token, and tell every mcp_server."""
@@ -201,7 +220,9 @@ class RedisGrantStore:
             for key, bound in lists:
                 pipeline.zadd(key, {grant.grant_id: int(self._clock.now())})
                 pipeline.zremrangebyrank(key, 0, -bound - 1)
-                pipeline.expire(key, self._lifetimes.grant)
+                # Never brought nearer: older grants may have been promised a longer life.
+                pipeline.expire(key, self._lifetimes.grant, nx=True)
+                pipeline.expire(key, self._lifetimes.grant, gt=True)
             await pipeline.execute()
 
     def _offset(self) -> int:
