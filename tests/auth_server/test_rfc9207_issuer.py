@@ -22,7 +22,7 @@ async def every_response(server: AuthServer, client: OAuthClient) -> list[Callba
         await server.browser().approve(url),
         await server.browser().approve(url, decision="deny"),
         callback_of(await server.visitor().get(client.authorize_url(Pkce.new(), response_type="token"))),
-        callback_of(await server.visitor().get(client.authorize_url(Pkce.new(), scope="unknown"))),
+        callback_of(await server.visitor().get(client.authorize_url(Pkce.new(), scope="vals:read  read"))),
     ]
 
 
