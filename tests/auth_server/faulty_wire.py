@@ -33,6 +33,8 @@ class Wire:
 
     url: str = ""
     fault: Fault = Fault.NONE
+    delay: float = 0.0
+    """Seconds for which each reply is held back."""
     _left: int | None = None
     _connections: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -92,6 +94,8 @@ class Wire:
     async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                if self.delay:
+                    await asyncio.sleep(self.delay)
                 if self.fault is Fault.NONE:
                     writer.write(data)
 
