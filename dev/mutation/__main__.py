@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,31 +20,47 @@ from dev.store import describe, open_test_store
 _WORK = Path("mutants")
 _MUTMUT = [sys.executable, "-c", "import sys; from mutmut.__main__ import cli; sys.exit(cli())"]
 _NICENESS = 10
+_KILLED = ("killed", "timeout")
 _LINE = re.compile(r"^\s+(?P<mutant>[\wǁ.]+): (?P<verdict>[\w ]+)$", re.M)
 
 
 def main(
     only: Annotated[str, typer.Option(help="One module, as auth_server.domain.pkce; none means all.")] = "",
+    survivors: Annotated[
+        bool,
+        typer.Option("--survivors", help="Only try again what survived the last run, with the tests of now."),
+    ] = False,
     at_least: Annotated[
         float, typer.Option(help="Fail below this share of killed mutants, in percent.")
     ] = 90,
 ) -> None:
     """Mutate auth_server/domain and auth_server/grants; print the survivors and the share that was killed."""
     os.nice(_NICENESS)
-    shutil.rmtree(_WORK, ignore_errors=True)
+    if survivors:
+        wanted = _alive(_verdicts())
+    else:
+        shutil.rmtree(_WORK, ignore_errors=True)
+        wanted = [f"{only}.*"] if only else []
+    if wanted or not survivors:
+        _run(wanted)
+    verdicts = _verdicts()
+    for mutant in _alive(verdicts):
+        typer.echo(f"\n{verdicts[mutant]}\n{_output('show', mutant)}")
+    share = _report(verdicts)
+    raise typer.Exit(0 if share >= at_least else 1)
+
+
+def _run(wanted: Sequence[str]) -> None:
     with open_test_store() as store:
         typer.echo(describe(store))
         environ = {**os.environ, "TEST_REDIS_URL": store.url}
-        wanted = [f"{only}.*"] if only else []
         run = subprocess.run([*_MUTMUT, "run", "--max-children", "1", *wanted], env=environ)
     if run.returncode:
         raise typer.Exit(run.returncode)
-    verdicts = _verdicts()
-    for mutant, verdict in verdicts.items():
-        if verdict not in ("killed", "timeout", "not checked"):
-            typer.echo(f"\n{verdict}\n{_output('show', mutant)}")
-    share = _report(verdicts)
-    raise typer.Exit(0 if share >= at_least else 1)
+
+
+def _alive(verdicts: Mapping[str, str]) -> list[str]:
+    return [mutant for mutant, verdict in verdicts.items() if verdict not in (*_KILLED, "not checked")]
 
 
 def _verdicts() -> dict[str, str]:
@@ -65,7 +81,7 @@ def _report(verdicts: Mapping[str, str]) -> float:
         if verdict != "not checked":
             module = mutant.rpartition(".")[0]
             tried[module] += 1
-            killed[module] += verdict in ("killed", "timeout")
+            killed[module] += verdict in _KILLED
     for module in sorted(tried):
         typer.echo(f"{module:45} {killed[module]:5} of {tried[module]:5}")
     share = 100 * killed.total() / max(tried.total(), 1)

@@ -154,3 +154,10 @@ def test_a_token_of_a_key_that_is_not_in_the_ring_is_told_apart(issuer: TokenIss
     unnamed = jwt.encode({"alg": "ES256", "typ": "at+jwt"}, {}, PAIR.key)
     for value in ("", "a.b", "a.b.c", token() + ".d", plain, unnamed, token() + "A" * MAX_TOKEN_LENGTH):
         assert not other.names_unknown_key(value)
+
+
+def test_a_token_is_looked_at_for_an_unknown_key_up_to_its_greatest_length() -> None:
+    other = issuer_with(ring_of(generate_key("ES256")))
+    header = token().partition(".")[0]
+    assert other.names_unknown_key(f"{header}..".ljust(MAX_TOKEN_LENGTH, "A"))
+    assert not other.names_unknown_key(f"{header}..".ljust(MAX_TOKEN_LENGTH + 1, "A"))
