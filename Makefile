@@ -79,7 +79,7 @@ storms: setup ## Many clients with one code or one refresh token at the same mom
 rotation: setup ## Rotate the signing key every 5 s under load, on three replicas of each service
 	@$(PY) -m dev.rotation $(ARGS)
 
-mutation: setup ## Break each rule and grant, one change at a time, and see whether a test notices (ARGS="--only …")
+mutation: setup ## Break each rule, one change at a time, and see whether a test notices (ARGS="--only …")
 	@$(PY) -m dev.mutation $(ARGS)
 
 bench: setup ## Measure against bare uvicorn and FastMCP, on one core each (ARGS=--quick)

@@ -6,7 +6,7 @@ banner      what `make run` prints when everything is ready
 demo        `make demo`: the whole flow on the terminal; demo_connection and demo_story have the steps,
             demo_narrator prints them
 compliance  `make compliance`: checks any deployment from outside
-mutation    `make mutation`: whether tests notice when a rule or a grant breaks
+mutation    `make mutation`: whether tests notice when a rule breaks
 deployment  the sandbox and both services on free ports, for the demo and the end-to-end tests
 flow        an OAuth client and the person's browser, by script
 mcp_messages requests to /mcp, as clients of each era send them

@@ -1,1 +1,1 @@
-"""Mutation testing of the authorization server's rules and grants, with mutmut."""
+"""Mutation testing of the authorization server's rules, with mutmut."""

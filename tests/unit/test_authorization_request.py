@@ -5,6 +5,7 @@ import pytest
 from auth_server.domain.authorization_request import (
     MAX_STATE_BYTES,
     AuthorizationParameters,
+    TrustedRedirect,
     UntrustedRedirectError,
     ValidatedAuthorizationRequest,
     trusted_redirect,
@@ -67,7 +68,7 @@ def test_a_request_gets_what_it_says() -> None:
 
 
 def test_a_redirect_goes_where_the_client_registered() -> None:
-    assert trusted_redirect(parameters(redirect_uri=URI), TWO).redirect_uri == URI
+    assert trusted_redirect(parameters(redirect_uri=URI, state="s"), TWO) == TrustedRedirect(TWO, URI, "s")
     local = trusted_redirect(parameters(redirect_uri="http://127.0.0.1:2/callback"), TWO)
     assert local.redirect_uri == "http://127.0.0.1:2/callback"
 

@@ -161,3 +161,11 @@ def test_a_token_is_looked_at_for_an_unknown_key_up_to_its_greatest_length() -> 
     header = token().partition(".")[0]
     assert other.names_unknown_key(f"{header}..".ljust(MAX_TOKEN_LENGTH, "A"))
     assert not other.names_unknown_key(f"{header}..".ljust(MAX_TOKEN_LENGTH + 1, "A"))
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_a_token_of_each_algorithm_is_read_back(algorithm: str) -> None:
+    issuer = issuer_with(ring_of(generate_key(algorithm)))
+    read = issuer.read_access_token(issuer.respond(GRANT, ["read"], None).access_token)
+    assert read is not None
+    assert (read.grant_id, read.subject, read.scope) == (GRANT.grant_id, "subject", "read")

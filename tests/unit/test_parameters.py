@@ -66,6 +66,7 @@ def test_the_number_of_parameters_is_bounded() -> None:
 def test_a_shown_name_has_no_character_that_hides_or_reorders(text: str) -> None:
     shown = visible(text)
     assert shown == visible(shown)
+    assert visible(f"\u202e{text}\u0000") == shown
     assert not set(shown) & {"\u202e", "\u2066", "\u200b", "\u0000", "\n", "\u061c", "\ufeff"}
 
 

@@ -72,6 +72,7 @@ def test_a_public_client_gets_none_and_can_be_shared() -> None:
     assert "client_secret_expires_at" not in first.response()
     assert first.client.fingerprint == second.client.fingerprint != ""
     assert first.client.client_id != second.client.client_id
+    assert public(client_name="Other").client.fingerprint != first.client.fingerprint
 
 
 def test_a_shared_client_keeps_its_id_and_age_and_the_spelling_of_the_new_registration() -> None:
