@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,21 @@ _WORK = Path("mutants")
 _MUTMUT = [sys.executable, "-c", "import sys; from mutmut.__main__ import cli; sys.exit(cli())"]
 _NICENESS = 10
 _KILLED = ("killed", "timeout")
+_GRANT_TESTS = (
+    "test_rfc9700_refresh_rotation",
+    "test_rfc6749_token_endpoint",
+    "test_rfc7636_pkce",
+    "test_client_life",
+    "test_admission",
+    "test_rfc8707_resource_indicators",
+)
+_FOR_GRANTS = (
+    ('only_mutate = ["auth_server/domain/*"]', 'only_mutate = ["auth_server/grants/*"]'),
+    (
+        'test_selection = ["tests/unit"]',
+        f"test_selection = {[f'tests/auth_server/{name}.py' for name in _GRANT_TESTS]}",
+    ),
+)
 _LINE = re.compile(r"^\s+(?P<mutant>[\wǁ.]+): (?P<verdict>[\w ]+)$", re.M)
 
 
@@ -30,11 +46,16 @@ def main(
         bool,
         typer.Option("--survivors", help="Only try again what survived the last run, with the tests of now."),
     ] = False,
+    grants: Annotated[
+        bool, typer.Option("--grants", help="auth_server/grants instead, with the tests of a running server.")
+    ] = False,
     at_least: Annotated[
         float, typer.Option(help="Fail below this share of killed mutants, in percent.")
     ] = 90,
 ) -> None:
     """Mutate auth_server/domain; print the survivors and the share that was killed."""
+    if grants:
+        raise typer.Exit(_mutate_grants(at_least))
     os.nice(_NICENESS)
     if survivors:
         wanted = _alive(_verdicts())
@@ -49,6 +70,22 @@ def main(
         typer.echo(f"\n{verdicts[mutant]}\n{_output('show', mutant)}")
     share = _report(verdicts)
     raise typer.Exit(0 if share >= at_least else 1)
+
+
+def _mutate_grants(at_least: float) -> int:
+    """Run again in a copy of the tree whose settings name the grants and the tests of the token endpoint."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "tree")
+        shutil.copytree(Path.cwd(), copy, ignore=shutil.ignore_patterns(".git", ".venv", ".run", "mutants"))
+        settings = copy / "pyproject.toml"
+        text = settings.read_text(encoding="utf-8")
+        for of_the_rules, of_the_grants in _FOR_GRANTS:
+            if of_the_rules not in text:
+                raise RuntimeError(f"pyproject.toml does not say {of_the_rules} any more")
+            text = text.replace(of_the_rules, of_the_grants)
+        settings.write_text(text, encoding="utf-8")
+        command = [sys.executable, "-m", "dev.mutation", "--at-least", str(at_least)]
+        return subprocess.run(command, cwd=copy).returncode
 
 
 def _run(wanted: Sequence[str]) -> None:
