@@ -101,3 +101,8 @@ def test_the_tests_run_with_what_is_pinned() -> None:
     text = (ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8")
     for package in ("fastapi", "pydantic", "redis", "joserfc", "mcp-types"):
         assert f"{package}=={version(package)} " in text
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
