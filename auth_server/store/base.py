@@ -197,7 +197,10 @@ class GrantStore(Protocol):
         ...
 
     async def revoke_client(self, client_id: str, *, thorough: bool = False) -> None:
-        """End every grant of a client that was closed, as `revoke` does; one by one, safe to repeat."""
+        """End the grants of a client that was closed, as `revoke` does; one by one, safe to repeat.
+
+        The newest ones, found in a list; thorough: every one, found by looking at all grants there are.
+        """
         ...
 
     async def revoke_access_token(self, grant_id: str, token_id: str, *, expires_at: int) -> None:
