@@ -74,6 +74,26 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantSummary:
+    """A grant as its person and the operator see it; all times in seconds since the epoch.
+
+    Attributes:
+        used_at: when tokens were last issued from it; None: not yet, its code waits to be redeemed.
+        expires_at: when nothing that was issued from it can be used any more, unless it is refreshed before.
+    """
+
+    grant_id: str
+    client_id: str
+    subject: str
+    username: str
+    scopes: tuple[str, ...]
+    resource: str
+    created_at: int
+    used_at: int | None
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorizationCode:
     """The hash of a code and what it is bound to (RFC 6749 section 4.1.3, RFC 7636 section 4.6)."""
 

@@ -8,7 +8,14 @@ from enum import StrEnum
 from typing import Protocol
 
 from auth_server.domain.signing_keys import KeyPair, KeyRecord, SigningKey
-from auth_server.models import AuthorizationCode, Client, Grant, PendingAuthorization, UserSession
+from auth_server.models import (
+    AuthorizationCode,
+    Client,
+    Grant,
+    GrantSummary,
+    PendingAuthorization,
+    UserSession,
+)
 
 CODE_SECONDS = 60
 """Life of an authorization code; RFC 9700 and FAPI 2.0 want no more."""
@@ -163,6 +170,10 @@ class GrantStore(Protocol):
 
     async def find(self, grant_id: str) -> Grant | None:
         """Return a grant that is pending or active."""
+        ...
+
+    async def of_user(self, subject: str) -> list[GrantSummary]:
+        """Return a person's live grants, pending or active, newest first: for lists, never for decisions."""
         ...
 
     async def refresh_expiry(self, grant_id: str, token_hash: str) -> int | None:

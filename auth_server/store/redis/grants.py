@@ -7,9 +7,10 @@ from typing import Self
 
 from redis.asyncio import Redis
 
-from auth_server.models import AuthorizationCode, Grant
+from auth_server.models import AuthorizationCode, Grant, GrantSummary
 from auth_server.settings import AuthSettings
 from auth_server.store.base import CODE_SECONDS, CodeRedemption, Redemption, RefreshRotation, Rotation
+from auth_server.store.redis.grant_list import GrantList, grant_key, user_key
 from auth_server.store.redis.misses import OnMiss, nothing_to_check
 from shared.clock import Clock
 from shared.credentials import credential_key
@@ -113,6 +114,13 @@ class RedisGrantStore:
             resource=record["resource"],
         )
 
+    async def of_user(self, subject: str) -> list[GrantSummary]:
+        """Return the person's grants that are pending or active, newest first; at most MAX_LISTED."""
+        found = await GrantList(self._redis, self._clock).of_user(subject)
+        if not found:
+            await self._on_miss()
+        return found
+
     async def refresh_expiry(self, grant_id: str, token_hash: str) -> int | None:
         """Return when a grant's current refresh token expires; None when it is another, or over."""
         record = await read_hash(self._redis, _Keys(grant_id).grant)
@@ -215,7 +223,7 @@ class RedisGrantStore:
 
     async def _list(self, grant: Grant) -> None:
         # For lists, never for decisions: they live in other hash slots, so they come second.
-        lists = ((_user_key(grant.subject), MAX_LISTED), (_client_key(grant.client_id), MAX_LISTED_OF_CLIENT))
+        lists = ((user_key(grant.subject), MAX_LISTED), (_client_key(grant.client_id), MAX_LISTED_OF_CLIENT))
         async with self._redis.pipeline(transaction=False) as pipeline:
             for key, bound in lists:
                 pipeline.zadd(key, {grant.grant_id: int(self._clock.now())})
@@ -232,10 +240,6 @@ class RedisGrantStore:
         return (self._lifetimes.access_token + LEEWAY) * 1000
 
 
-def _user_key(subject: str) -> str:
-    return f"vt:user:{subject}:grants"
-
-
 def _client_key(client_id: str) -> str:
     return f"vt:client-grants:{client_id}"
 
@@ -244,7 +248,7 @@ class _Keys:
     """The keys of one grant."""
 
     def __init__(self, grant_id: str) -> None:
-        self.grant = f"vt:{{{grant_id}}}:grant"
+        self.grant = grant_key(grant_id)
         self.code = f"vt:{{{grant_id}}}:code"
         self.successor = f"vt:{{{grant_id}}}:successor"
         self.credential = credential_key(grant_id)

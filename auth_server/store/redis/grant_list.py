@@ -1,0 +1,101 @@
+"""Grants for people to look at: read from the records themselves, never for decisions."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from redis.asyncio import Redis
+
+from auth_server.models import GrantSummary
+from auth_server.store.base import CODE_SECONDS
+from shared.clock import Clock
+from shared.redis.client import StoreError
+
+_FIELDS = [
+    "status",
+    "client",
+    "subject",
+    "username",
+    "scope",
+    "resource",
+    "created_at",
+    "used_at",
+    "idle_at",
+    "ends_at",
+    "access_until",
+]
+
+_Record = dict[str, str | None]
+
+
+def grant_key(grant_id: str) -> str:
+    """Return the key of a grant's record."""
+    return f"vt:{{{grant_id}}}:grant"
+
+
+def user_key(subject: str) -> str:
+    """Return the key of the list of a person's newest grants."""
+    return f"vt:user:{subject}:grants"
+
+
+class GrantList:
+    """Grants that are pending or active, as `GrantSummary`."""
+
+    def __init__(self, redis: Redis, clock: Clock) -> None:
+        """Take the store's client and the clock."""
+        self._redis = redis
+        self._clock = clock
+
+    async def of_user(self, subject: str) -> list[GrantSummary]:
+        """Return the live grants listed for a person, newest first; take the dead from the list."""
+        listed = [str(grant_id) for grant_id in await self._redis.zrevrange(user_key(subject), 0, -1)]
+        records = await self._records(listed)
+        # What is over only by this replica's clock stays: the store's own decides whether it still works.
+        dead = [grant_id for grant_id, record in records if record["status"] in (None, "revoked")]
+        if dead:
+            with suppress(StoreError):
+                await self._redis.zrem(user_key(subject), *dead)
+        return [summary for summary in self._alive(records) if summary.subject == subject]
+
+    def _alive(self, records: Sequence[tuple[str, _Record]]) -> list[GrantSummary]:
+        kept = [each for each in records if each[1]["status"] in ("pending", "active")]
+        kept.sort(key=lambda each: int(each[1]["created_at"] or 0), reverse=True)
+        now = self._clock.now()
+        summaries = (_summary(grant_id, record) for grant_id, record in kept)
+        return [summary for summary in summaries if summary.expires_at > now]
+
+    async def _records(self, grant_ids: Sequence[str]) -> list[tuple[str, _Record]]:
+        if not grant_ids:
+            return []
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for grant_id in grant_ids:
+                pipeline.hmget(grant_key(grant_id), _FIELDS)
+            found = await pipeline.execute()
+        return [
+            (grant_id, dict(zip(_FIELDS, values, strict=True)))
+            for grant_id, values in zip(grant_ids, found, strict=True)
+        ]
+
+
+def _summary(grant_id: str, record: _Record) -> GrantSummary:
+    created_at = _seconds(record["created_at"])
+    return GrantSummary(
+        grant_id=grant_id,
+        client_id=record["client"] or "",
+        subject=record["subject"] or "",
+        username=record["username"] or "",
+        scopes=tuple((record["scope"] or "").split()),
+        resource=record["resource"] or "",
+        created_at=created_at,
+        used_at=_seconds(record["used_at"]) or None,
+        expires_at=_expiry(record) if record["status"] == "active" else created_at + CODE_SECONDS,
+    )
+
+
+def _expiry(record: _Record) -> int:
+    # The last access token may outlive a short-lived refresh token; without one it is all there is.
+    refreshable_until = min(_seconds(record["idle_at"]), _seconds(record["ends_at"]))
+    return max(refreshable_until, _seconds(record["access_until"]))
+
+
+def _seconds(milliseconds: str | None) -> int:
+    return int(milliseconds or 0) // 1000
