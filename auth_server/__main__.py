@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 from redis.asyncio import Redis
 
-from auth_server.app import create_app
-from auth_server.commands import clients, encryption, keys
+from auth_server.commands import clients, encryption, grants, keys
 from auth_server.settings import AuthSettings
 from shared import logs
 from shared.key_check import KeyCheck
@@ -18,6 +17,7 @@ from shared.web.serve import cannot_start, listen, serve
 command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 command.add_typer(clients.command, name="clients")
 command.add_typer(encryption.command, name="encryption")
+command.add_typer(grants.command, name="grants")
 command.add_typer(keys.command, name="keys")
 
 
@@ -30,6 +30,9 @@ def main(
     """Serve the authorization server. Settings come from the environment, .env and SECRETS_DIR."""
     if context.invoked_subcommand is not None:
         return
+    # Only now: it takes longer to load than most commands take to run.
+    from auth_server.app import create_app
+
     try:
         settings = AuthSettings.load()
     except SettingsError as error:

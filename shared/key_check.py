@@ -69,6 +69,18 @@ class KeyCheck:
             await self._enter_own_key(may_begin=False)
             self._check(await read_hash(self._redis, _KEY))
 
+    async def examine(self) -> bool:
+        """Check this process's keys as `verify` does, but write nothing; return whether its own is entered.
+
+        Raises:
+            StoreEmptiedError: see the class.
+            WrongEncryptionKeyError: see the class.
+            StoreError: the store did not answer.
+        """
+        entered = await read_hash(self._redis, _KEY)
+        self._check(entered)
+        return self._sealer.key_id in entered
+
     async def names(self, key_id: str) -> bool:
         """Return whether some process seals, or has sealed, with this key.
 

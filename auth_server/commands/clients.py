@@ -1,12 +1,12 @@
 """`python -m auth_server clients`: apps that the operator registers by hand, and the end of any app."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 from redis.asyncio import Redis
 
+from auth_server.commands.output import AsJson, print_json, print_members, print_table
 from auth_server.commands.session import end, with_store
 from auth_server.domain import registration
 from auth_server.domain.redirect_uri import RedirectPolicy
@@ -23,7 +23,6 @@ from shared.oauth.errors import OAuthError
 
 command = typer.Typer(help="Apps that you register by hand: create, list, show; delete any app.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ClientId = Annotated[str, typer.Argument(help="The app's client_id.")]
 
 
@@ -54,7 +53,7 @@ def create(
         end(error.description, status=1)
     if made is None:
         end(f"There is an app {client_id} already.", status=1)
-    _print(made.response(), as_json=as_json)
+    print_members(made.response(), as_json=as_json)
 
 
 @command.command("list")
@@ -66,11 +65,10 @@ def list_clients(as_json: AsJson = False) -> None:
 
     clients = sorted(with_store(look), key=lambda client: (client.name, client.client_id))
     if as_json:
-        typer.echo(json.dumps([_described(client) for client in clients], indent=2))
+        print_json([_described(client) for client in clients])
         return
-    typer.echo(f"{'client_id':32}{'name':32}redirect_uris")
-    for client in clients:
-        typer.echo(f"{client.client_id:31} {client.name:31} {' '.join(client.redirect_uris)}")
+    rows = [(client.client_id, client.name, " ".join(client.redirect_uris)) for client in clients]
+    print_table(("client_id", "name", "redirect_uris"), rows)
 
 
 @command.command()
@@ -83,7 +81,7 @@ def show(client_id: ClientId, as_json: AsJson = False) -> None:
     client = with_store(look)
     if client is None:
         end(f"There is no app {client_id}.", status=1)
-    _print(_described(client), as_json=as_json)
+    print_members(_described(client), as_json=as_json)
 
 
 @command.command()
@@ -97,7 +95,7 @@ def delete(client_id: ClientId, as_json: AsJson = False) -> None:
 
     if with_store(remove) is Management.GONE:
         end(f"There is no app {client_id}.", status=1)
-    _print({"deleted": client_id}, as_json=as_json)
+    print_members({"deleted": client_id}, as_json=as_json)
 
 
 async def _clients(settings: AuthSettings, redis: Redis) -> RedisClientStore:
@@ -109,12 +107,3 @@ async def _clients(settings: AuthSettings, redis: Redis) -> RedisClientStore:
 def _described(client: Client) -> Mapping[str, object]:
     registered_by = "operator" if client.by_operator else "client"
     return {"client_id": client.client_id, **client.metadata, "registered_by": registered_by}
-
-
-def _print(members: Mapping[str, object], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(members, indent=2))
-        return
-    for name, value in members.items():
-        text = " ".join(str(item) for item in value) if isinstance(value, list) else str(value)
-        typer.echo(f"{name:28}{text}")

@@ -1,20 +1,17 @@
 """`python -m auth_server encryption`: which key seals what, and sealing it again after a change of key."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 from redis.asyncio import Redis
 
+from auth_server.commands.output import AsJson, print_json, print_table
 from auth_server.commands.session import with_store
 from auth_server.settings import AuthSettings
 from auth_server.store.redis.sealed_values import KeyUse, Resealing, SealedValues
 
 command = typer.Typer(help="The encryption keys: what is sealed with which, and sealing it again.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @command.command()
@@ -26,14 +23,18 @@ def status(as_json: AsJson = False) -> None:
 
     uses = with_store(look)
     if as_json:
-        typer.echo(json.dumps([asdict(use) for use in uses], indent=2))
+        print_json([asdict(use) for use in uses])
         return
-    typer.echo(f"{'key id':10}{'here':10}{'in use':8}{'credentials':>12}{'signing keys':>14}{'sessions':>10}")
-    for use in uses:
-        here = "seals" if use.seals else "opens" if use.opens else "missing"
-        in_use = "yes" if use.in_use else "no"
-        counts = f"{use.credentials:>12}{use.signing_keys:>14}{use.sessions:>10}"
-        typer.echo(f"{use.key_id:10}{here:10}{in_use:8}{counts}")
+    rows = [
+        (
+            use.key_id,
+            "seals" if use.seals else "opens" if use.opens else "missing",
+            "yes" if use.in_use else "no",
+            *map(str, (use.credentials, use.signing_keys, use.sessions)),
+        )
+        for use in uses
+    ]
+    print_table(("key id", "here", "in use", "credentials", "signing keys", "sessions"), rows)
 
 
 @command.command()
@@ -45,7 +46,7 @@ def reseal(as_json: AsJson = False) -> None:
 
     done, refresh_token_ttl = with_store(seal_again)
     if as_json:
-        typer.echo(json.dumps({**asdict(done), "unopened": done.unopened.total()}, indent=2))
+        print_json({**asdict(done), "unopened": done.unopened.total()})
         return
     typer.echo(f"Sealed again: {done.resealed}")
     if done.unopened:

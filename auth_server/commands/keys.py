@@ -1,14 +1,13 @@
 """`python -m auth_server keys`: the signing keys, their rotation, and taking one out in an emergency."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from redis.asyncio import Redis
 
+from auth_server.commands.output import AsJson, instant, print_json, print_table
 from auth_server.commands.session import end, with_store
 from auth_server.domain.signing_keys import KeyRecord, KeyState, generate_key
 from auth_server.settings import AuthSettings
@@ -18,8 +17,6 @@ from shared.clock import Clock
 from shared.key_check import KeyCheck
 
 command = typer.Typer(help="The signing keys: list, rotate, revoke.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @command.command("list")
@@ -31,14 +28,20 @@ def list_keys(as_json: AsJson = False) -> None:
 
     records = with_store(look)
     if as_json:
-        typer.echo(json.dumps([asdict(record) for record in records], indent=2))
+        print_json([asdict(record) for record in records])
         return
-    typer.echo(f"{'kid':45}{'alg':7}{'state':10}{'published':22}{'signs':28}{'goes':22}")
-    for record in records:
-        published = f"{_time(record.published_at):22}"
-        typer.echo(
-            f"{record.kid:45}{record.algorithm:7}{record.state:10}{published}{_signs(record):28}{_goes(record)}"
+    rows = [
+        (
+            record.kid,
+            record.algorithm,
+            record.state,
+            instant(record.published_at),
+            _signs(record),
+            instant(record.gone_at),
         )
+        for record in records
+    ]
+    print_table(("kid", "alg", "state", "published", "signs", "goes"), rows)
 
 
 @command.command()
@@ -59,9 +62,9 @@ def rotate(as_json: AsJson = False) -> None:
     if begun is None:
         end("There is no active key yet. Start auth_server once; the first replica makes one.", status=1)
     if as_json:
-        typer.echo(json.dumps(asdict(begun)))
+        print_json(asdict(begun))
         return
-    typer.echo(f"{begun.kid} signs from {_time(begun.due_at)} on.")
+    typer.echo(f"{begun.kid} signs from {instant(begun.due_at)} on.")
 
 
 @command.command()
@@ -79,7 +82,7 @@ def revoke(
     if signs_now is None:
         end(f"There is no key {kid}, or it is gone already.", status=1)
     if as_json:
-        typer.echo(json.dumps({"revoked": kid, "active": signs_now}))
+        print_json({"revoked": kid, "active": signs_now})
         return
     typer.echo(f"Revoked: {kid}. {signs_now} signs now.")
 
@@ -92,15 +95,7 @@ async def _ring(settings: AuthSettings, redis: Redis) -> RedisKeyringStore:
 
 def _signs(record: KeyRecord) -> str:
     if record.due_at is not None:
-        return f"from {_time(record.due_at)}"
+        return f"from {instant(record.due_at)}"
     if record.activated_at is not None:
-        return f"since {_time(record.activated_at)}" if record.state is KeyState.ACTIVE else "signed"
+        return f"since {instant(record.activated_at)}" if record.state is KeyState.ACTIVE else "signed"
     return "stands by" if record.state is KeyState.NEXT else "never"
-
-
-def _goes(record: KeyRecord) -> str:
-    return "" if record.gone_at is None else _time(record.gone_at)
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

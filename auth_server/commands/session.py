@@ -56,3 +56,15 @@ def end(sentence: str, *, status: int) -> NoReturn:
     """
     typer.echo(sentence, err=True)
     raise SystemExit(status)
+
+
+def ask(question: str) -> None:
+    """Return if the operator says yes; whoever cannot be asked says no.
+
+    Raises:
+        SystemExit: with status 1 otherwise.
+    """
+    # Standard output is for the answer: click's own question puts a space there.
+    typer.echo(f"{question} [y/N] ", nl=False, err=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        end("Nothing was changed.", status=1)

@@ -1,14 +1,15 @@
 """Grants for people to look at: read from the records themselves, never for decisions."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
 from auth_server.models import GrantSummary
 from auth_server.store.base import CODE_SECONDS
 from shared.clock import Clock
-from shared.redis.client import StoreError
+from shared.redis.client import StoreError, read_hash
 
 _FIELDS = [
     "status",
@@ -24,6 +25,9 @@ _FIELDS = [
     "access_until",
 ]
 
+_BATCH = 1000
+"""How many keys are scanned at once."""
+
 _Record = dict[str, str | None]
 
 
@@ -35,6 +39,29 @@ def grant_key(grant_id: str) -> str:
 def user_key(subject: str) -> str:
     """Return the key of the list of a person's newest grants."""
     return f"vt:user:{subject}:grants"
+
+
+@dataclass(frozen=True, slots=True)
+class GrantFilter:
+    """Which grants are wanted; empty: whatever it is.
+
+    A user is named as in any of their grants, in upper or lower case: the name may have changed since.
+    """
+
+    username: str = ""
+    client_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedGrant:
+    """A grant that was revoked, at that second since the epoch; it is remembered for a day."""
+
+    grant_id: str
+    client_id: str
+    subject: str
+    username: str
+    reason: str
+    revoked_at: int
 
 
 class GrantList:
@@ -56,6 +83,66 @@ class GrantList:
                 await self._redis.zrem(user_key(subject), *dead)
         return [summary for summary in self._alive(records) if summary.subject == subject]
 
+    async def find(self, grant_id: str) -> GrantSummary | None:
+        """Return a grant that is alive."""
+        return next(iter(self._alive(await self._records([grant_id]))), None)
+
+    async def ended(self, grant_id: str) -> EndedGrant | None:
+        """Return what is remembered of a grant that was revoked."""
+        record = await read_hash(self._redis, grant_key(grant_id))
+        if record.get("status") != "revoked":
+            return None
+        return EndedGrant(
+            grant_id=grant_id,
+            client_id=record["client"],
+            subject=record["subject"],
+            username=record["username"],
+            reason=record["reason"],
+            revoked_at=_seconds(record["revoked_at"]),
+        )
+
+    async def matching(self, wanted: GrantFilter) -> AsyncIterator[GrantSummary]:
+        """Go through every grant in the store that is alive and wanted, in no order, each once.
+
+        What is approved meanwhile may be missed. A name is looked up in all grants first.
+        """
+        subjects = await self._subjects_of(wanted.username) if wanted.username else None
+        async for grant in self._every():
+            if wanted.client_id in ("", grant.client_id) and (subjects is None or grant.subject in subjects):
+                yield grant
+
+    async def newest(self, wanted: GrantFilter, *, limit: int) -> tuple[list[GrantSummary], int]:
+        """Return the newest grants that match, at most `limit`, and how many there are."""
+        kept: list[GrantSummary] = []
+        total = 0
+        async for grant in self.matching(wanted):
+            total += 1
+            kept.append(grant)
+            if len(kept) >= 2 * limit + _BATCH:
+                kept = _newest_first(kept)[:limit]
+        return _newest_first(kept)[:limit], total
+
+    async def clients_in_use(self) -> set[str]:
+        """Return the client_id of every grant that is alive."""
+        return {grant.client_id async for grant in self._every()}
+
+    async def _subjects_of(self, username: str) -> set[str]:
+        name = username.casefold()
+        return {grant.subject async for grant in self._every() if grant.username.casefold() == name}
+
+    async def _every(self) -> AsyncIterator[GrantSummary]:
+        seen: set[str] = set()
+        cursor = 0
+        while True:
+            cursor, keys = await self._redis.scan(cursor, match=grant_key("*"), count=_BATCH)
+            # A scan may return a key twice.
+            new = {str(key).partition("{")[2].partition("}")[0] for key in keys} - seen
+            seen |= new
+            for grant in self._alive(await self._records(list(new))):
+                yield grant
+            if cursor == 0:
+                return
+
     def _alive(self, records: Sequence[tuple[str, _Record]]) -> list[GrantSummary]:
         kept = [each for each in records if each[1]["status"] in ("pending", "active")]
         kept.sort(key=lambda each: int(each[1]["created_at"] or 0), reverse=True)
@@ -74,6 +161,10 @@ class GrantList:
             (grant_id, dict(zip(_FIELDS, values, strict=True)))
             for grant_id, values in zip(grant_ids, found, strict=True)
         ]
+
+
+def _newest_first(grants: Sequence[GrantSummary]) -> list[GrantSummary]:
+    return sorted(grants, key=lambda grant: (grant.created_at, grant.grant_id), reverse=True)
 
 
 def _summary(grant_id: str, record: _Record) -> GrantSummary:
