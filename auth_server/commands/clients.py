@@ -1,13 +1,14 @@
 """`python -m auth_server clients`: apps that the operator registers by hand, and the end of any app."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
 from redis.asyncio import Redis
 
-from auth_server.commands.output import AsJson, print_json, print_members, print_table
-from auth_server.commands.session import end, with_store
+from auth_server.commands.output import AsJson, instant, print_json, print_members, print_table
+from auth_server.commands.session import ask, end, with_store
 from auth_server.domain import registration
 from auth_server.domain.redirect_uri import RedirectPolicy
 from auth_server.domain.registration import Registered
@@ -16,14 +17,20 @@ from auth_server.models import Client
 from auth_server.settings import AuthSettings
 from auth_server.store.base import Management
 from auth_server.store.redis.clients import RedisClientStore
+from auth_server.store.redis.grant_list import GrantList
 from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
+from auth_server.store.redis.unused_clients import UnusedClient, UnusedClients
 from shared.clock import Clock
 from shared.key_check import KeyCheck
 from shared.oauth.errors import OAuthError
 
-command = typer.Typer(help="Apps that you register by hand: create, list, show; delete any app.")
+command = typer.Typer(
+    help="Apps that you register by hand: create, list, show; delete any app; prune the unused."
+)
 
 ClientId = Annotated[str, typer.Argument(help="The app's client_id.")]
+
+_DAY = 86_400
 
 
 @command.command()
@@ -96,6 +103,71 @@ def delete(client_id: ClientId, as_json: AsJson = False) -> None:
     if with_store(remove) is Management.GONE:
         end(f"There is no app {client_id}.", status=1)
     print_members({"deleted": client_id}, as_json=as_json)
+
+
+@command.command()
+def prune(
+    older_than_days: Annotated[int, typer.Option(min=1, metavar="N", help="Unused for so long.")] = 30,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show them.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove apps that registered themselves and are not used.
+
+    Those that have no live grant, and neither registered nor got a token for N days. They are shown, and
+    removed after a question; --yes does not ask, --dry-run removes nothing. An app that comes back registers
+    again. By themselves they go a week after they registered unused, or three months after their last grant.
+    """
+    found = {unused.client.client_id: unused for unused in with_store(partial(_unused, older_than_days))}
+    if not as_json:
+        rows = [_pruned(unused) for unused in found.values()]
+        print_table(("client_id", "name", "registered", "last used"), rows)
+    if found and not dry_run and not yes:
+        ask(f"Remove {len(found)} apps?")
+
+    async def remove(settings: AuthSettings, redis: Redis) -> list[str]:
+        # Again: the operator may have taken long to answer.
+        return [
+            unused.client.client_id
+            for unused in await _unused(older_than_days, settings, redis)
+            if unused == found.get(unused.client.client_id) and await _remove_unused(settings, redis, unused)
+        ]
+
+    removed = [] if dry_run or not found else with_store(remove)
+    if as_json:
+        print_json({"unused": list(found), "removed": removed})
+        return
+    typer.echo(f"Removed: {len(removed)} of {len(found)}")
+
+
+async def _unused(days: int, settings: AuthSettings, redis: Redis) -> list[UnusedClient]:
+    await KeyCheck(redis, settings.sealer).examine()
+    clock = Clock()
+    store = UnusedClients(redis, grant_idle_seconds=settings.oauth_refresh_token_ttl)
+    found = [each async for each in store.since(clock.now() - days * _DAY)]
+    # Second: a grant from between the two has put off its client's expiry.
+    in_use = await GrantList(redis, clock).clients_in_use()
+    return sorted(
+        (each for each in found if each.client.client_id not in in_use), key=lambda each: each.registered_at
+    )
+
+
+async def _remove_unused(settings: AuthSettings, redis: Redis, unused: UnusedClient) -> bool:
+    store = UnusedClients(redis, grant_idle_seconds=settings.oauth_refresh_token_ttl)
+    if not await store.close(unused):
+        return False
+    clients = RedisClientStore(redis, grant_idle_seconds=settings.oauth_refresh_token_ttl)
+    grants = RedisGrantStore(redis, Clock(), GrantLifetimes.of(settings))
+    # A grant that slipped in ends with its app.
+    await grants.revoke_client(unused.client.client_id)
+    await clients.remove(unused.client.client_id)
+    return True
+
+
+def _pruned(unused: UnusedClient) -> tuple[str, str, str, str]:
+    client = unused.client
+    registered, used = instant(unused.registered_at), instant(unused.last_used_at) or "never"
+    return client.client_id, client.name, registered, used
 
 
 async def _clients(settings: AuthSettings, redis: Redis) -> RedisClientStore:

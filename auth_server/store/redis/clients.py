@@ -17,7 +17,7 @@ NEVER_USED_SECONDS = 7 * 86_400
 UNUSED_SECONDS = 90 * 86_400
 """How long a client lives after its last grant can have ended."""
 
-_CLOSED_SECONDS = 86_400
+CLOSED_SECONDS = 86_400
 """How long a removal that was interrupted can be repeated."""
 
 _HOLD_SECONDS = 3600
@@ -26,7 +26,7 @@ _LEFT_TO_SHARE_SECONDS = 86_400
 """Life that a client must have left to be shared: whoever registers has a day to get a token."""
 
 _PACKAGE = "auth_server.store.redis.lua"
-_PREFIX = "vt:client:"
+PREFIX = "vt:client:"
 
 
 class RedisClientStore:
@@ -63,44 +63,44 @@ class RedisClientStore:
 
     async def find(self, client_id: str) -> Client | None:
         """Return a client."""
-        record = await read_hash(self._redis, _key(client_id))
+        record = await read_hash(self._redis, client_key(client_id))
         if not record:
             await self._on_miss()
-        return _client(client_id, record)
+        return client_of(client_id, record)
 
     async def keep_alive(self, client: Client) -> None:
         """Put off the expiry of a client that is in use; it is never brought nearer."""
-        await self._redis.expire(_key(client.client_id), self._life, gt=True)
+        await self._redis.expire(client_key(client.client_id), self._life, gt=True)
         if client.fingerprint:
             await self._redis.expire(_index_key(client.fingerprint), self._life, gt=True)
 
     async def hold(self, client_id: str) -> None:
         """Keep a client for as long as a code that was just approved may take to become a token."""
-        await self._redis.expire(_key(client_id), _HOLD_SECONDS, gt=True)
+        await self._redis.expire(client_key(client_id), _HOLD_SECONDS, gt=True)
 
     async def replace(self, client: Client) -> Management:
         """Put other metadata in the place of a client's, in one script."""
-        return Management(await self._replace(keys=[_key(client.client_id)], args=[_to_json(client)]))
+        return Management(await self._replace(keys=[client_key(client.client_id)], args=[_to_json(client)]))
 
     async def close(self, client_id: str, *, though_shared: bool = False) -> Management:
         """Begin the removal of a client, in one script."""
-        args = [_CLOSED_SECONDS, "1" if though_shared else "0"]
-        return Management(await self._close(keys=[_key(client_id)], args=args))
+        args = [CLOSED_SECONDS, "1" if though_shared else "0"]
+        return Management(await self._close(keys=[client_key(client_id)], args=args))
 
     async def remove(self, client_id: str) -> None:
         """Forget a client that was closed."""
-        await self._redis.delete(_key(client_id))
+        await self._redis.delete(client_key(client_id))
 
     async def pre_registered(self) -> AsyncIterator[Client]:
         """Go through the clients that the operator registered."""
-        async for key in self._redis.scan_iter(match=f"{_PREFIX}*", count=1000):
-            client = await self.find(str(key).removeprefix(_PREFIX))
+        async for key in self._redis.scan_iter(match=f"{PREFIX}*", count=1000):
+            client = await self.find(str(key).removeprefix(PREFIX))
             if client is not None and client.by_operator:
                 yield client
 
     async def _keep(self, client_id: str, record: Mapping[str, str], *, seconds: int) -> bool:
         flat = [part for pair in record.items() for part in pair]
-        return bool(await self._create(keys=[_key(client_id)], args=[seconds, *flat]))
+        return bool(await self._create(keys=[client_key(client_id)], args=[seconds, *flat]))
 
     async def _enter(self, client: Client) -> Client:
         index = _index_key(client.fingerprint)
@@ -116,15 +116,18 @@ class RedisClientStore:
 
     async def _join_at(self, client_id: str, fingerprint: str) -> Client | None:
         # The index is a hint; the record itself says whether this registration may share it.
-        joined = await self._join(keys=[_key(client_id)], args=[fingerprint, _LEFT_TO_SHARE_SECONDS * 1000])
+        joined = await self._join(
+            keys=[client_key(client_id)], args=[fingerprint, _LEFT_TO_SHARE_SECONDS * 1000]
+        )
         if not joined:
             return None
         flat, life = joined
         await self._redis.pexpire(_index_key(fingerprint), life, gt=True)
-        return _client(client_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+        return client_of(client_id, dict(zip(flat[::2], flat[1::2], strict=True)))
 
 
-def _client(client_id: str, record: dict[str, str]) -> Client | None:
+def client_of(client_id: str, record: dict[str, str]) -> Client | None:
+    """Return the client that a record describes; None when there is none, or it was closed."""
     # The owner check: a reply that belongs to another request must not pass for this client.
     if not record or record["client_id"] != client_id or "closed" in record:
         return None
@@ -152,8 +155,9 @@ def _to_json(client: Client) -> str:
     return json.dumps(dict(client.metadata), ensure_ascii=False)
 
 
-def _key(client_id: str) -> str:
-    return f"{_PREFIX}{client_id}"
+def client_key(client_id: str) -> str:
+    """Return the key of a client's record."""
+    return f"{PREFIX}{client_id}"
 
 
 def _index_key(fingerprint: str) -> str:
