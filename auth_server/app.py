@@ -33,6 +33,7 @@ from auth_server.grants.authorization_code import AuthorizationCodeGrant
 from auth_server.grants.base import TokenGrant
 from auth_server.grants.refresh_token import RefreshTokenGrant
 from auth_server.key_keeper import KeyKeeper, KeyPolicy
+from auth_server.person_vals import PersonVals
 from auth_server.services import Services
 from auth_server.settings import AuthSettings
 from auth_server.sign_in.api_token import ApiTokenSignIn
@@ -169,16 +170,23 @@ def _services(
         ),
         limiter=limiter,
         approval=Approval(grants, sealer),
+        person_vals=PersonVals(http, settings.val_town_api_url, sealer, _server_token(settings)),
         admission=admission,
         key_keeper=keeper,
         sign_in=_sign_in(settings, http, admission),
     )
 
 
+def _server_token(settings: AuthSettings) -> str | None:
+    token = settings.val_town_api_token
+    return None if token is None else token.get_secret_value()
+
+
 def _sign_in(settings: AuthSettings, http: httpx.AsyncClient, admission: Admission) -> SignIn:
-    if settings.val_town_api_token is None:
+    server_token = _server_token(settings)
+    if server_token is None:
         return ApiTokenSignIn(http, settings.val_town_api_url, admission)
-    return OwnerSignIn(http, settings.val_town_api_url, settings.val_town_api_token.get_secret_value())
+    return OwnerSignIn(http, settings.val_town_api_url, server_token)
 
 
 def _lifespan(

@@ -71,6 +71,8 @@ class Grant:
     username: str
     scopes: tuple[str, ...]
     resource: str
+    vals: tuple[str, ...] = ()
+    """Ids of the vals it is limited to; empty: all that the scopes reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class GrantSummary:
     Attributes:
         used_at: when tokens were last issued from it; None: not yet, its code waits to be redeemed.
         expires_at: when nothing that was issued from it can be used any more, unless it is refreshed before.
+        vals: ids of the vals it is limited to; empty: all that the scopes reach.
     """
 
     grant_id: str
@@ -91,6 +94,7 @@ class GrantSummary:
     created_at: int
     used_at: int | None
     expires_at: int
+    vals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from auth_server.domain.signing_keys import Keyring
 from auth_server.domain.token_issuer import TokenIssuer
 from auth_server.grants.base import TokenGrant
 from auth_server.key_keeper import KeyKeeper
+from auth_server.person_vals import PersonVals
 from auth_server.settings import AuthSettings
 from auth_server.sign_in.base import SignIn
 from auth_server.store.base import ClientStore, GrantStore, PendingAuthorizationStore, SessionStore
@@ -43,6 +44,7 @@ class Services:
     registration_limit: Limit
     limiter: RateLimiter
     approval: Approval
+    person_vals: PersonVals
     admission: Admission
     key_keeper: KeyKeeper
     sign_in: SignIn

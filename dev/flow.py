@@ -49,7 +49,7 @@ class _Forms(HTMLParser):
         if not name:
             return
         form.inputs.add(name)
-        if given.get("type") != "checkbox" or checked:
+        if given.get("type") not in ("checkbox", "radio") or checked:
             form.fields[name] = given.get("value", "")
 
 

@@ -170,6 +170,37 @@ _FINE: Final = (
     ),
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Scopes that touch the same things, as the consent page groups them.
+
+    `of_vals`: what they open belongs to some val, so a grant can be limited to chosen ones.
+    """
+
+    title: str
+    scopes: tuple[str, ...]
+    of_vals: bool = False
+
+
+AREAS: Final = (
+    Area(
+        "Vals",
+        (
+            "vals:read",
+            "vals:write",
+            "files:read",
+            "files:write",
+            "env:read",
+            "env:write",
+            "telemetry:read",
+        ),
+        of_vals=True,
+    ),
+    Area("Storage of the account", ("blobs:read", "blobs:write", "sqlite:read", "sqlite:write")),
+    Area("The account", ("user:read", "orgs:read", "email:send")),
+)
+
 OFFLINE_ACCESS: Final = "offline_access"
 """Accepted and advertised by the authorization server alone; refresh tokens are issued either way."""
 

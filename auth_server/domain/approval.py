@@ -1,6 +1,6 @@
 """A person's answer: approving makes a grant and its code, denying makes nothing (RFC 6749 section 4.1.2)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from auth_server.domain import generate
@@ -24,7 +24,11 @@ class Approval:
     sealer: Sealer
 
     async def approve(
-        self, pending: PendingAuthorization, session: UserSession, kept: Collection[str]
+        self,
+        pending: PendingAuthorization,
+        session: UserSession,
+        kept: Collection[str],
+        vals: Sequence[str] = (),
     ) -> str:
         """Return a new authorization code for the scopes a person left ticked.
 
@@ -32,6 +36,7 @@ class Approval:
             pending: the validated request, already taken from its store, so that it is answered once.
             session: of the person who approved.
             kept: fine scopes that stay; others that were asked for are left out.
+            vals: ids of the vals it is limited to; none: all that the scopes reach.
 
         Raises:
             InvalidScope: nothing is left.
@@ -46,6 +51,7 @@ class Approval:
             username=session.username,
             scopes=scopes,
             resource=pending.resource,
+            vals=tuple(sorted(set(vals))),
         )
         code = _new_code(grant.grant_id)
         owner = CredentialOwner(grant.grant_id, grant.subject, grant.client_id)
@@ -65,6 +71,7 @@ class Approval:
             client_id=grant.client_id,
             subject=grant.subject,
             scope=" ".join(scopes),
+            vals=len(grant.vals) or None,
         )
         return code
 

@@ -17,6 +17,7 @@ from auth_server.models import Grant
 from shared import strict_json
 from shared.clock import Clock
 from shared.oauth.access_token import GRANT_ID_CLAIM, TYP
+from shared.oauth.authorization_details import details_of
 from shared.oauth.errors import InvalidGrant
 from shared.oauth.scopes import format_scope
 from shared.oauth.signatures import REGISTRY, SignatureKey
@@ -65,6 +66,7 @@ class TokenResponse:
     expires_in: int
     scope: str
     refresh_token: str | None = field(repr=False)
+    vals: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the JSON body; no member is null."""
@@ -73,6 +75,7 @@ class TokenResponse:
             "token_type": "Bearer",
             "expires_in": self.expires_in,
             "scope": self.scope,
+            **details_of(self.vals),
         }
         if self.refresh_token is not None:
             body["refresh_token"] = self.refresh_token
@@ -100,6 +103,7 @@ class TokenIssuer:
             expires_in=self._lifetime,
             scope=scope,
             refresh_token=None if refresh_token is None else refresh_token.value,
+            vals=grant.vals,
         )
 
     def _access_token(self, grant: Grant, scope: str) -> str:
@@ -116,6 +120,7 @@ class TokenIssuer:
             "exp": now + self._lifetime,
             "jti": generate.token_id(),
             GRANT_ID_CLAIM: grant.grant_id,
+            **details_of(grant.vals),
         }
         return jwt.encode(header, claims, key.key, registry=REGISTRY)
 

@@ -1,7 +1,6 @@
 """GET and POST /oauth/consent: the person decides, once (RFC 6749 section 4.1.2, OAuth 2.1 section 7.9)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -10,6 +9,7 @@ from auth_server.domain import generate
 from auth_server.domain.authorization_request import client_redirects_to
 from auth_server.domain.redirect_uri import display_host, form_action_source, leads_to_this_computer
 from auth_server.endpoints import browser, pages
+from auth_server.endpoints.consent_form import Choice, ChoiceError
 from auth_server.endpoints.errors import redirect_back
 from auth_server.endpoints.parameters import read_form
 from auth_server.models import Client, PendingAuthorization, UserSession
@@ -17,14 +17,11 @@ from auth_server.services import Services, ServicesDep
 from shared.logs import get_logger
 from shared.oauth.errors import AccessDenied
 from shared.oauth.scopes import expand, narrow
-from shared.policy import SCOPES
+from shared.policy import AREAS, SCOPES
 from shared.refusals.pages import NO_DECISION
 
 router = APIRouter()
 _log = get_logger("oauth:consent")
-
-# One field name for each scope: a form may not repeat a parameter.
-_SCOPE_FIELD = "scope."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,9 @@ async def _show(request: Request, services: Services, txn: str) -> Response:
     """Show who asks for what."""
     pending = await browser.pending_of(request, services, txn)
     waiting = await _waiting(request, services, txn, pending)
-    return _sign_in_first(request, txn) if waiting is None else _page(request, services, waiting)
+    if waiting is None:
+        return _sign_in_first(request, txn)
+    return await _page(request, services, waiting, Choice())
 
 
 async def _submit(request: Request, services: Services) -> Response:
@@ -64,30 +63,46 @@ async def _submit(request: Request, services: Services) -> Response:
     expected = browser.form_tokens(services, "consent", handle, waiting.session.session_id)
     browser.check_form_token(request, expected, form.get("csrf"))
     decision = form.get("decision")
-    if decision not in ("approve", "deny"):
-        return _page(request, services, waiting, problem="Choose to allow or to refuse.")
-    kept = _ticked(form)
-    _log.debug("answer", decision=decision, asked=" ".join(pending.scopes), ticked=sorted(kept))
-    if decision == "approve" and not expand(narrow(pending.scopes, kept)):
-        return _page(request, services, waiting, problem="Leave at least one permission ticked, or refuse.")
-    return await _decide(request, services, waiting, kept if decision == "approve" else None)
+    choice = Choice.of(form)
+    _log.debug("answer", decision=decision, asked=" ".join(pending.scopes), ticked=sorted(choice.scopes))
+    if decision == "deny":
+        return await _deny(request, services, waiting)
+    try:
+        if decision != "approve":
+            raise ChoiceError("Choose to allow or to refuse.")
+        if not expand(narrow(pending.scopes, choice.scopes)):
+            choice = replace(choice, scopes=frozenset(SCOPES))
+            raise ChoiceError("Leave at least one permission ticked, or refuse.")
+        vals = await choice.chosen_vals(services.person_vals, waiting.session)
+    except ChoiceError as error:
+        return await _page(request, services, waiting, choice, problem=str(error))
+    return await _approve(request, services, waiting, choice, vals)
 
 
-async def _decide(
-    request: Request, services: Services, waiting: _Waiting, kept: frozenset[str] | None
+async def _deny(request: Request, services: Services, waiting: _Waiting) -> Response:
+    pending = await _take(request, services, waiting)
+    _log.info("denied", client_id=pending.client_id, subject=waiting.session.subject)
+    denied = AccessDenied("The person refused.")
+    issuer = services.settings.oauth_issuer_url
+    return redirect_back(pending.redirect_uri, pending.state, issuer, denied.members())
+
+
+async def _approve(
+    request: Request, services: Services, waiting: _Waiting, choice: Choice, vals: tuple[str, ...]
 ) -> Response:
+    pending = await _take(request, services, waiting)
+    await services.clients.hold(pending.client_id)
+    code = await services.approval.approve(pending, waiting.session, choice.scopes, vals)
+    issuer = services.settings.oauth_issuer_url
+    return redirect_back(pending.redirect_uri, pending.state, issuer, {"code": code})
+
+
+async def _take(request: Request, services: Services, waiting: _Waiting) -> PendingAuthorization:
     secret = browser.browser_cookie(request, services) or ""
     pending = await services.pending.take(waiting.handle, generate.digest(secret))
     if pending is None:
         raise browser.stale_page()
-    issuer = services.settings.oauth_issuer_url
-    if kept is None:
-        _log.info("denied", client_id=pending.client_id, subject=waiting.session.subject)
-        denied = AccessDenied("The person refused.")
-        return redirect_back(pending.redirect_uri, pending.state, issuer, denied.members())
-    await services.clients.hold(pending.client_id)
-    code = await services.approval.approve(pending, waiting.session, kept)
-    return redirect_back(pending.redirect_uri, pending.state, issuer, {"code": code})
+    return pending
 
 
 async def _waiting(
@@ -103,17 +118,22 @@ async def _waiting(
     return _Waiting(handle, pending, client, session)
 
 
-def _ticked(form: Mapping[str, str]) -> frozenset[str]:
-    return frozenset(name for name in SCOPES if f"{_SCOPE_FIELD}{name}" in form)
-
-
 def _sign_in_first(request: Request, handle: str) -> Response:
     location = f"{pages.base_path(request)}/oauth/sign-in?txn={handle}"
     return RedirectResponse(location, 303, headers={"Cache-Control": "no-store"})
 
 
-def _page(request: Request, services: Services, waiting: _Waiting, *, problem: str = "") -> Response:
+async def _page(
+    request: Request, services: Services, waiting: _Waiting, choice: Choice, *, problem: str = ""
+) -> Response:
     asked = expand(waiting.pending.scopes)
+    areas = [
+        (area, [SCOPES[name] for name in area.scopes if name in asked])
+        for area in AREAS
+        if not asked.isdisjoint(area.scopes)
+    ]
+    can_limit = any(area.of_vals for area, _ in areas)
+    vals = await services.person_vals.newest(waiting.session) if can_limit else None
     values = {
         "base": pages.base_path(request),
         "txn": waiting.handle,
@@ -124,8 +144,10 @@ def _page(request: Request, services: Services, waiting: _Waiting, *, problem: s
         "only_this_computer": leads_to_this_computer(waiting.pending.redirect_uri),
         "username": waiting.session.username,
         "resource": waiting.pending.resource,
-        "scopes": [scope for name, scope in SCOPES.items() if name in asked],
-        "field": _SCOPE_FIELD,
+        "areas": areas,
+        "choice": choice,
+        "can_limit": can_limit,
+        "vals": vals,
         "problem": problem,
     }
     form_action = f"'self' {form_action_source(waiting.pending.redirect_uri)}"

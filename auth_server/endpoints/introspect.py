@@ -17,6 +17,7 @@ from auth_server.models import Client, Grant
 from auth_server.services import Services, ServicesDep
 from shared.logs import get_logger
 from shared.oauth.access_token import GRANT_ID_CLAIM
+from shared.oauth.authorization_details import details_of
 from shared.oauth.errors import InvalidClient, InvalidGrant
 from shared.oauth.scopes import format_scope
 
@@ -67,6 +68,7 @@ async def _refresh_token(services: Services, client: Client, token: str) -> Mapp
         "aud": grant.resource,
         "iss": services.settings.oauth_issuer_url,
         GRANT_ID_CLAIM: grant.grant_id,
+        **details_of(grant.vals),
     }
 
 
@@ -93,6 +95,7 @@ async def _access_token(services: Services, client: Client, token: str) -> Mappi
         "iss": services.settings.oauth_issuer_url,
         "jti": access.token_id,
         GRANT_ID_CLAIM: access.grant_id,
+        **details_of(grant.vals),
     }
 
 

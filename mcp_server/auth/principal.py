@@ -21,3 +21,5 @@ class Principal:
     legacy: bool = False
     key_id: str | None = None
     """The `kid` of the key that signed the token."""
+    vals: frozenset[str] | None = None
+    """Ids of the vals that the grant is limited to; None: all that the scopes reach."""

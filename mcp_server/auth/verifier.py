@@ -14,6 +14,7 @@ from shared import strict_json
 from shared.clock import Clock
 from shared.logs import get_logger
 from shared.oauth.access_token import GRANT_ID_CLAIM, LEEWAY, MAX_LIFETIME, SIGNING_ALGORITHMS, TYP
+from shared.oauth.authorization_details import CLAIM, vals_of
 from shared.oauth.errors import InvalidToken
 from shared.oauth.scopes import expand, in_order
 from shared.oauth.signatures import REGISTRY
@@ -206,7 +207,17 @@ def _principal(claims: Mapping[str, object], kid: str) -> Principal:
         expires_at=_seconds(claims, "exp"),
         token_id=_name(claims, "jti"),
         key_id=kid,
+        vals=_vals(claims),
     )
+
+
+def _vals(claims: Mapping[str, object]) -> frozenset[str] | None:
+    if CLAIM not in claims:
+        return None
+    try:
+        return vals_of(claims[CLAIM])
+    except ValueError as error:
+        raise _invalid(str(error)) from None
 
 
 def _seconds(claims: Mapping[str, object], name: str) -> int:

@@ -7,6 +7,7 @@ from mcp_server.endpoints.bearer import Caller
 from mcp_server.endpoints.reply import Reply
 from mcp_server.services import Services
 from shared.valtown.client import ValTownClient
+from shared.valtown.limited import LimitedValTownClient
 
 
 class RequestHost:
@@ -41,7 +42,12 @@ class RequestHost:
             base_url = self._services.settings.val_town_api_url
             token = await self._token()
             share = self._services.val_town_shares.of(_user_of(self.principal, token))
-            self._client = ValTownClient(self._services.http, base_url, token, share=share)
+            vals = self.principal.vals
+            self._client = (
+                ValTownClient(self._services.http, base_url, token, share=share)
+                if vals is None
+                else LimitedValTownClient(self._services.http, base_url, token, vals=vals, share=share)
+            )
         return self._client
 
     async def _token(self) -> str:

@@ -11,7 +11,7 @@ from mcp_server.resources.registry import ResourceRegistry
 from mcp_server.tools.context import ToolContext
 from mcp_server.tools.failures import Circumstances, ToolError, describe
 from shared.refusals.json_rpc import UPSTREAM_FAILED
-from shared.valtown.errors import NotFound, ValTownError
+from shared.valtown.errors import NotFound, OutsideLimit, ValTownError
 
 READ_TTL: Final = 0
 """Milliseconds a client may keep what it read: anybody may change it at Val Town at any time."""
@@ -61,7 +61,7 @@ def _failed(
 ) -> ProtocolError:
     upstream = failure.upstream if isinstance(failure, ToolError) else failure
     message = describe(failure, circumstances)
-    if uri is not None and isinstance(upstream, NotFound):
+    if uri is not None and isinstance(upstream, NotFound | OutsideLimit):
         return _not_found(message, uri)
     code = mcp_types.INVALID_PARAMS if upstream is None else UPSTREAM_FAILED.code
     return ProtocolError(code, message)

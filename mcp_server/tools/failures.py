@@ -8,6 +8,7 @@ from shared.valtown.errors import (
     Conflict,
     Forbidden,
     NotFound,
+    OutsideLimit,
     RateLimited,
     Unauthorized,
     Unavailable,
@@ -119,6 +120,13 @@ def _not_found(_error: ValTownError, circumstances: Circumstances) -> str:
     )
 
 
+def _outside_limit(_error: ValTownError, _circumstances: Circumstances) -> str:
+    return (
+        "The person chose the vals when approving this connection; whoami shows their ids. To use others, "
+        "ask the person to reconnect this server and to choose them too."
+    )
+
+
 def _conflict(_error: ValTownError, _circumstances: Circumstances) -> str:
     return "Something of that name exists already."
 
@@ -139,6 +147,7 @@ _ADVICE: Final[tuple[tuple[type[ValTownError], _Advise], ...]] = (
     (Unauthorized, _unauthorized),
     (Forbidden, _forbidden),
     (NotFound, _not_found),
+    (OutsideLimit, _outside_limit),
     (Conflict, _conflict),
     (RateLimited, _rate_limited),
     (Unavailable, _unavailable),

@@ -20,6 +20,9 @@ class Connection(BaseModel):
     granted: list[str] = Field(description="Scopes as granted.")
     scopes: list[str] = Field(description="Everything they amount to; tools need these.")
     expires_at: str | None = Field(default=None, description="When the access token ends (UTC).")
+    vals: list[str] | None = Field(
+        default=None, description="Ids of the only vals it reaches; absent: all that the scopes open."
+    )
     note: str | None = None
 
 
@@ -29,7 +32,7 @@ class Connection(BaseModel):
     annotations=Annotations(read_only=True, destructive=False, idempotent=True, open_world=False),
 )
 async def whoami(context: ToolContext) -> Connection:
-    """Show what this connection may do: account id, app, scopes, expiry of the access token.
+    """Show what this connection may do: account id, app, scopes, chosen vals, expiry of the token.
 
     Use it when a tool is missing or refused, to see which scope is lacking. Asks Val Town nothing; for the
     profile use get_me.
@@ -43,6 +46,7 @@ async def whoami(context: ToolContext) -> Connection:
         granted=list(principal.granted),
         scopes=sorted(principal.scopes),
         expires_at=None if expires_at is None else datetime.fromtimestamp(expires_at, UTC).isoformat(),
+        vals=None if principal.vals is None else sorted(principal.vals),
         note=_LEGACY_NOTE if principal.legacy else None,
     )
 

@@ -164,7 +164,10 @@ async def find_val(client: ValTownClient, reference: str) -> Val:
 
 async def find_val_id(client: ValTownClient, reference: str) -> str:
     """Return the id of a checked reference; asks Val Town only for names."""
-    return reference if "/" not in reference else (await find_val(client, reference)).id
+    if "/" in reference:
+        return (await find_val(client, reference)).id
+    client.check_val(reference)
+    return reference
 
 
 async def find_branch_id(client: ValTownClient, val_id: str, reference: str) -> str | None:

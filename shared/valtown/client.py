@@ -43,3 +43,6 @@ class ValTownClient(Users, Vals, Files, Environment, Blobs, Sqlite, Telemetry, E
         `share` is the caller's part of the pool; without one nothing is bounded.
         """
         super().__init__(Transport(http, base_url, token, bounds=bounds, share=share, sleep=sleep))
+
+    def check_val(self, val_id: str) -> None:
+        """Refuse a val that this client may not touch: none here, see `LimitedValTownClient`."""

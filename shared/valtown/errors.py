@@ -5,6 +5,7 @@ ValTownError
 ├── Forbidden          403: the credential lacks a permission
 ├── NotFound           404: not there, or not visible to this account
 ├── Conflict           409: the name or path is taken
+├── OutsideLimit       refused here (status None): the grant is limited to other vals
 ├── BadRequest         any other 4xx, and what is refused here before it is sent (status None)
 ├── RateLimited        429
 └── Unavailable        5xx, no answer in time, no connection, or an answer that cannot be used
@@ -34,6 +35,14 @@ class Forbidden(ValTownError):
 
 class NotFound(ValTownError):
     """Nothing there, or nothing that this account may see: Val Town does not tell the two apart."""
+
+
+class OutsideLimit(ValTownError):
+    """The grant is limited to chosen vals, and this goes beyond them; nothing was sent."""
+
+    def __init__(self, message: str) -> None:
+        """Take a sentence for the person."""
+        super().__init__(None, message)
 
 
 class Conflict(ValTownError):

@@ -19,6 +19,7 @@ FIELDS = {
     "subject",
     "username",
     "scopes",
+    "vals",
     "resource",
     "created_at",
     "used_at",

@@ -236,9 +236,12 @@ async def test_the_token_is_sent_to_val_town_alone_and_in_the_header(
     server: AuthServer, client: OAuthClient, browser: Browser
 ) -> None:
     await client.tokens(browser)
-    (asked,) = server.val_town.requests
-    assert asked.url == "https://val-town.test/v1/me"
-    assert asked.headers["authorization"] == f"Bearer {ADA}"
+    signed_in, listed = server.val_town.requests
+    assert signed_in.url == "https://val-town.test/v1/me"
+    assert listed.url.path == "/v2/me/vals"
+    for asked in (signed_in, listed):
+        assert asked.url.host == "val-town.test"
+        assert asked.headers["authorization"] == f"Bearer {ADA}"
 
 
 def _answer(status: int, body: object = None) -> Callable[[httpx.Request], httpx.Response]:
@@ -305,10 +308,10 @@ async def test_a_session_spares_the_person_the_second_sign_in_for_an_hour(
     server: AuthServer, client: OAuthClient, browser: Browser
 ) -> None:
     await client.tokens(browser)
-    assert len(server.val_town.requests) == 1
+    assert [asked.url.path for asked in server.val_town.requests].count("/v1/me") == 1
     server.clock.advance(3500)
     await client.tokens(browser)
-    assert len(server.val_town.requests) == 1
+    assert [asked.url.path for asked in server.val_town.requests].count("/v1/me") == 1
     server.clock.advance(3700)
     page = await browser.open(client.authorize_url(Pkce.new()))
     assert asks_to_sign_in(page)

@@ -81,7 +81,12 @@ STANDARDS = (
     Standard("RFC 9101", "request objects", Level.NONE, "Refused by name; a `request_uri` is never fetched."),
     Standard("RFC 9126", "pushed authorization requests", Level.NONE, "Not offered."),
     Standard("RFC 9207", "issuer identification", Level.COMPLETE, "In success and error."),
-    Standard("RFC 9396", "rich authorization requests", Level.NONE, "Scopes are enough for Val Town."),
+    Standard(
+        "RFC 9396",
+        "rich authorization requests",
+        Level.PARTIAL,
+        "Which vals a grant is limited to is in its tokens; clients cannot ask for it.",
+    ),
     Standard("RFC 9449", "DPoP", Level.NONE, "Tokens are Bearer; short lives and revocation limit a theft."),
     Standard(
         "RFC 9700",

@@ -18,6 +18,7 @@ _FIELDS = [
     "username",
     "scope",
     "resource",
+    "vals",
     "created_at",
     "used_at",
     "idle_at",
@@ -179,6 +180,7 @@ def _summary(grant_id: str, record: _Record) -> GrantSummary:
         created_at=created_at,
         used_at=_seconds(record["used_at"]) or None,
         expires_at=_expiry(record) if record["status"] == "active" else created_at + CODE_SECONDS,
+        vals=tuple((record["vals"] or "").split()),
     )
 
 

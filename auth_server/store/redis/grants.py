@@ -91,6 +91,7 @@ class RedisGrantStore:
                 code.code_hash,
                 code.redirect_uri,
                 code.code_challenge,
+                " ".join(grant.vals),
             ],
         )
         if not created:
@@ -112,6 +113,7 @@ class RedisGrantStore:
             username=record["username"],
             scopes=tuple(record["scope"].split()),
             resource=record["resource"],
+            vals=tuple(record.get("vals", "").split()),
         )
 
     async def of_user(self, subject: str) -> list[GrantSummary]:
