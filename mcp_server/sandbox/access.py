@@ -4,9 +4,12 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from mcp_server.sandbox.accounts import TOKENS, Access, Account, Permission
 from mcp_server.sandbox.errors import ForbiddenError, UnauthorizedError
+from mcp_server.sandbox.oauth import connections
+from mcp_server.sandbox.store import Store
 
 
 async def authenticate(request: Request) -> Access:
@@ -19,9 +22,17 @@ async def authenticate(request: Request) -> Access:
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     access = TOKENS.get(token.strip())
+    if access is None and token:
+        access = await run_in_threadpool(_of_an_app, request, token.strip())
     if scheme.lower() != "bearer" or access is None:
         raise UnauthorizedError
     return access
+
+
+def _of_an_app(request: Request, token: str) -> Access | None:
+    store: Store = request.app.state.store
+    with store.oauth_reading() as session:
+        return connections.access(session, token)
 
 
 def requires(permission: Permission) -> Callable[[Access], Coroutine[Any, Any, Account]]:

@@ -57,6 +57,16 @@ def json_body(model: type[BodyT]) -> Callable[[Request], Coroutine[Any, Any, Bod
     return read
 
 
+async def json_object(request: Request) -> object:
+    """Return the request's JSON body as it is.
+
+    Raises:
+        PayloadTooLargeError: over `MAX_BODY_BYTES`.
+        BadRequestError: it is not JSON.
+    """
+    return _parse(await _read_limited(request, MAX_BODY_BYTES))
+
+
 def raw_body(limit: int) -> Callable[[Request], Coroutine[Any, Any, bytes]]:
     """Return a dependency that reads the request's body as it is.
 

@@ -11,6 +11,8 @@ from mcp_server.sandbox import email, vals
 from mcp_server.sandbox.accounts import ALL, TOKENS, Access
 from mcp_server.sandbox.email import Sent
 from mcp_server.sandbox.links import LinksDep, date_time
+from mcp_server.sandbox.oauth import connections
+from mcp_server.sandbox.oauth.connections import Connection
 from mcp_server.sandbox.routes.state import StoreDep
 from mcp_server.sandbox.vals import Val
 
@@ -47,6 +49,8 @@ pre {{ background: #f4f4f4; overflow-x: auto; padding: .8rem }}
 {vals}
 </tbody>
 </table>
+<h2>Connected apps</h2>
+{connections}
 <table>
 <thead><tr><th>Email from</th><th>To</th><th>Subject</th></tr></thead>
 <tbody>
@@ -64,13 +68,17 @@ SHOWN_VALS = 100
 class _Shown:
     vals: list[Val]
     emails: list[Sent]
+    connections: list[Connection]
 
 
 @router.get("/")
 def start_page(request: Request, links: LinksDep, store: StoreDep) -> Response:
     """Introduce the sandbox, and show what is in it."""
     with store.reading() as session:
-        shown = _Shown(vals.latest(session, limit=SHOWN_VALS), email.latest(session))
+        found = vals.latest(session, limit=SHOWN_VALS)
+        sent = email.latest(session)
+    with store.oauth_reading() as session:
+        shown = _Shown(found, sent, connections.listed(session))
     headers = {"Vary": "Accept"}
     if "text/html" in request.headers.get("accept", ""):
         return HTMLResponse(_html(links.base, shown), headers=headers)
@@ -81,6 +89,10 @@ def start_page(request: Request, links: LinksDep, store: StoreDep) -> Response:
             "url": links.base,
             "tokens": [_token(token, access) for token, access in TOKENS.items()],
             "vals": [{"name": _name(val), "privacy": val.privacy} for val in shown.vals],
+            "connections": [
+                {"id": one.id, "client_id": one.client_id, "username": one.username, "scope": one.scope}
+                for one in shown.connections
+            ],
             "emails": [
                 {"from": sent.sender, "to": sent.recipients, "subject": sent.subject} for sent in shown.emails
             ],
@@ -116,8 +128,19 @@ def _html(base: str, shown: _Shown) -> str:
         rows=_rows(tokens),
         vals=_rows((_name(val), val.privacy, date_time(val.created_at)) for val in shown.vals),
         emails=_rows((sent.sender, ", ".join(sent.recipients), sent.subject) for sent in shown.emails),
+        connections=_connections(shown.connections),
         base=escape(base),
     )
+
+
+def _connections(found: Iterable[Connection]) -> str:
+    forms = [
+        f"""<form method="post" action="/connections/{escape(one.id)}/withdraw">
+{escape(one.username)}: {escape(one.client_id)} ({escape(one.scope)}) <button>Take back</button>
+</form>"""
+        for one in found
+    ]
+    return "\n".join(forms) or "<p>None.</p>"
 
 
 def _rows(table: Iterable[tuple[str, ...]]) -> str:

@@ -88,6 +88,37 @@ CREATE TABLE IF NOT EXISTS logs (
 CREATE INDEX IF NOT EXISTS logs_of_trace ON logs (trace_id);
 """
 
+OAUTH_SCHEMA = """
+CREATE TABLE IF NOT EXISTS clients (
+    id          TEXT PRIMARY KEY,
+    metadata    TEXT NOT NULL,
+    secret_hash TEXT NOT NULL,
+    created_at  INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS connections (
+    id         TEXT PRIMARY KEY,
+    client_id  TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    account_id TEXT NOT NULL,
+    scope      TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS codes (
+    hash          TEXT PRIMARY KEY,
+    connection_id TEXT NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+    redirect_uri  TEXT NOT NULL,
+    challenge     TEXT NOT NULL,
+    expires_at    INTEGER NOT NULL,
+    used          INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS tokens (
+    hash          TEXT PRIMARY KEY,
+    connection_id TEXT NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+    kind          TEXT NOT NULL,
+    expires_at    INTEGER NOT NULL,
+    used          INTEGER NOT NULL DEFAULT 0
+);
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -142,21 +173,31 @@ class Store:
         self._clock = clock
         self._new_id = new_id
         self._vals = Database(data_dir / "vals.sqlite3", VALS_SCHEMA)
+        self._oauth = Database(data_dir / "oauth.sqlite3", OAUTH_SCHEMA)
         self.data_dir = data_dir
 
     def reading(self) -> AbstractContextManager[Session]:
         """Return a transaction over vals, branches and files that sees one moment of them."""
-        return self._session(write=False, new_id=self._new_id)
+        return self._session(self._vals, write=False, new_id=self._new_id)
 
     def writing(self, *, new_id: Callable[[], str] | None = None) -> AbstractContextManager[Session]:
         """Return a transaction that may change vals, branches and files; one at a time, all or nothing."""
-        return self._session(write=True, new_id=new_id or self._new_id)
+        return self._session(self._vals, write=True, new_id=new_id or self._new_id)
+
+    def oauth_reading(self) -> AbstractContextManager[Session]:
+        """Return a transaction over apps and their connections that sees one moment of them."""
+        return self._session(self._oauth, write=False, new_id=self._new_id)
+
+    def oauth_writing(self) -> AbstractContextManager[Session]:
+        """Return a transaction that may change apps and their connections."""
+        return self._session(self._oauth, write=True, new_id=self._new_id)
 
     @contextmanager
-    def _session(self, *, write: bool, new_id: Callable[[], str]) -> Iterator[Session]:
-        with self._vals.transaction(write=write) as connection:
+    def _session(self, database: Database, *, write: bool, new_id: Callable[[], str]) -> Iterator[Session]:
+        with database.transaction(write=write) as connection:
             yield Session(connection, int(self._clock() * 1000), new_id)
 
     def close(self) -> None:
         """Close every file."""
         self._vals.close()
+        self._oauth.close()
