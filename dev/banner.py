@@ -3,8 +3,7 @@
 import json
 
 from dev.environment import SANDBOX_TOKENS, Plan
-
-_SCOPES = ("read", "write", "vals:read", "vals:write")
+from mcp_server.endpoints.client_setup import full_configuration
 
 
 def banner(plan: Plan) -> str:
@@ -29,7 +28,7 @@ def banner(plan: Plan) -> str:
             "",
             "Clients that want every OAuth URL spelled out:",
             "",
-            _indented(_full_configuration(plan)),
+            _indented(full_configuration(plan.resource, plan.issuer)),
             "",
             "Logs are in .run/logs. Ctrl-C stops everything.",
         ]
@@ -47,17 +46,6 @@ def _val_town(plan: Plan) -> list[str]:
 
 def _short_configuration(plan: Plan) -> dict[str, object]:
     return {"mcpServers": {"val-town": {"type": "http", "url": plan.resource}}}
-
-
-def _full_configuration(plan: Plan) -> dict[str, object]:
-    oauth = {
-        "authorization_endpoint": f"{plan.issuer}/oauth/authorize",
-        "token_endpoint": f"{plan.issuer}/oauth/token",
-        "client_registration_endpoint": f"{plan.issuer}/oauth/register",
-        "scopes": list(_SCOPES),
-    }
-    transport = {"type": "http", "url": plan.resource, "oauth": oauth}
-    return {"mcpServers": {"valtown-oauth": {"transport": transport}}}
 
 
 def _indented(value: object) -> str:

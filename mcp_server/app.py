@@ -136,8 +136,9 @@ def create_app(
     )
     app.state.services = services
     app.include_router(metadata_router(settings))
-    app.include_router(home_router(settings))
-    app.include_router(health_router(_readiness(oauth, redis)))
+    checks = _readiness(oauth, redis)
+    app.include_router(home_router(settings, features.tools, checks))
+    app.include_router(health_router(checks))
     return app
 
 

@@ -56,6 +56,11 @@ class McpSettings(ServiceSettings):
         return f"{parts.scheme}://{parts.netloc}"
 
     @property
+    def resource_host(self) -> str:
+        """The host name or address in MCP_RESOURCE_URL."""
+        return urlsplit(self.mcp_resource_url).hostname or ""
+
+    @property
     def toolsets(self) -> tuple[str, ...]:
         """VAL_TOWN_TOOLSETS; empty for all."""
         return _names(self.val_town_toolsets)

@@ -1,78 +1,108 @@
-"""GET /: what this is and how to connect, for people and for programs."""
+"""GET /: what this is, how to connect and whether this replica is well, for people and for programs."""
 
-import base64
-import hashlib
-import json
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import APIRouter, Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from mcp_server.endpoints.client_setup import client_setups
 from mcp_server.endpoints.metadata import resource_metadata_url
 from mcp_server.protocol.versions import SUPPORTED
 from mcp_server.settings import McpSettings
+from mcp_server.tools.registry import ToolRegistry
+from shared.policy import ANY_TOKEN_TOOLS, AREAS, SCOPES
+from shared.web.health import run_checks
 from shared.web.security_headers import STRICT_POLICY
 
-_TEMPLATES = Path(__file__).parent / "templates"
+STYLESHEET_PATH = "/home.css"
+
+_NAME = "Val Town MCP server"
+_DESCRIPTION = "Your Val Town account as tools for MCP clients."
+
+_templates = Environment(
+    loader=PackageLoader("mcp_server.endpoints"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_template = _templates.get_template("home.html")
+_stylesheet = _templates.get_template("home.css").render()
 
 
-def home_router(settings: McpSettings) -> APIRouter:
-    """Return the page and its JSON twin, which say the same."""
+def home_router(
+    settings: McpSettings, tools: ToolRegistry, checks: Mapping[str, Callable[[], Awaitable[bool]]]
+) -> APIRouter:
+    """Return the page, its JSON twin, which says the same, and the style sheet.
+
+    Args:
+        settings: of this service.
+        tools: those it offers.
+        checks: what `/readyz` depends on.
+    """
     router = APIRouter(include_in_schema=False)
     description = _describe(settings)
-    page, policy = _render(description)
+    shown = {
+        **description,
+        "setups": client_setups(settings),
+        "areas": _areas(tools),
+        "tool_count": len(tools.visible(frozenset(SCOPES))),
+    }
+    headers = {"Vary": "Accept", "Cache-Control": "no-store"}
+    page_headers = {**headers, "Content-Security-Policy": f"{STRICT_POLICY}; style-src 'self'"}
 
     @router.api_route("/", methods=["GET", "HEAD"])
     async def home(request: Request) -> Response:
+        health = {name: "ok" if good else "failing" for name, good in (await run_checks(checks)).items()}
         if "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(page, headers={"Content-Security-Policy": policy, "Vary": "Accept"})
-        return JSONResponse(description, headers={"Vary": "Accept"})
+            return HTMLResponse(_template.render(shown, health=health), headers=page_headers)
+        return JSONResponse({**description, "health": health}, headers=headers)
+
+    @router.api_route(STYLESHEET_PATH, methods=["GET", "HEAD"])
+    async def stylesheet() -> Response:
+        return Response(_stylesheet, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
 
     return router
 
 
-def _render(description: dict[str, object]) -> tuple[str, str]:
-    """Return the page and a policy that allows its style sheet by its hash (CSP Level 3 section 2.3.1)."""
-    style = (_TEMPLATES / "home.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    templates = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    style_sheet = Markup(style)  # noqa: S704 - our own file, and no data in it
-    page = templates.get_template("home.html").render(description, style=style_sheet)
-    return page, f"{STRICT_POLICY}; style-src 'sha256-{digest}'"
-
-
 def _describe(settings: McpSettings) -> dict[str, object]:
-    url = settings.mcp_resource_url
     description: dict[str, object] = {
-        "name": "Val Town MCP server",
-        "description": "Your Val Town account as tools for MCP clients.",
-        "mcp_endpoint": url,
+        "name": _NAME,
+        "description": _DESCRIPTION,
+        "mcp_endpoint": settings.mcp_resource_url,
         "protocol_versions": list(SUPPORTED),
         "oauth_enabled": settings.oauth_enabled,
-        "connect": _connect(url, _credential_header(settings)),
+        "connect": {setup.key: setup.copy for setup in client_setups(settings)},
     }
     if settings.oauth_enabled:
         description["resource_metadata"] = resource_metadata_url(settings)
         description["authorization_server"] = settings.oauth_issuer_url
+        description["connected_apps"] = f"{settings.oauth_issuer_url}/account"
     return description
 
 
-def _credential_header(settings: McpSettings) -> str:
-    return (
-        "Authorization: Bearer ACCESS_TOKEN" if settings.oauth_enabled else "X-Val-Town-Token: YOUR_API_TOKEN"
-    )
-
-
-def _connect(url: str, credential_header: str) -> dict[str, str]:
-    server = {"name": "val-town", "type": "http", "url": url}
-    return {
-        "claude_code": f"claude mcp add --transport http val-town {url}",
-        "vs_code": f"code --add-mcp '{json.dumps(server)}'",
-        "cursor": json.dumps({"mcpServers": {"val-town": {"url": url}}}, indent=2),
-        "curl": (
-            f"curl -X POST {url} -H '{credential_header}' -H 'Content-Type: application/json' "
-            """-d '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}'"""
-        ),
+def _areas(tools: ToolRegistry) -> list[dict[str, object]]:
+    """Return the tools as the consent page groups them; a set that is switched off is left out."""
+    summaries = {
+        tool.name: _first_sentence(tool.definition.description) for tool in tools.visible(frozenset(SCOPES))
     }
+    groups: list[tuple[str, Mapping[str, tuple[str, ...]]]] = [
+        ("This connection", {"any scope": ANY_TOKEN_TOOLS}),
+        *((area.title, {name: SCOPES[name].tools for name in area.scopes}) for area in AREAS),
+    ]
+    areas: list[dict[str, object]] = []
+    for title, names_by_scope in groups:
+        rows = [
+            {"name": name, "scope": scope, "summary": summaries[name]}
+            for scope, names in names_by_scope.items()
+            for name in names
+            if name in summaries
+        ]
+        if rows:
+            areas.append({"title": title, "tools": rows})
+    return areas
+
+
+def _first_sentence(description: str | None) -> str:
+    return (description or "").split("\n\n")[0]

@@ -23,7 +23,7 @@ def health_router(checks: Mapping[str, Callable[[], Awaitable[bool]]]) -> APIRou
 
     @router.api_route("/readyz", methods=["GET", "HEAD"])
     async def readyz() -> Response:
-        results = {name: await check() for name, check in checks.items()}
+        results = await run_checks(checks)
         ready = all(results.values())
         body = {
             "status": "ready" if ready else "not ready",
@@ -37,6 +37,11 @@ def health_router(checks: Mapping[str, Callable[[], Awaitable[bool]]]) -> APIRou
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=_NO_STORE)
 
     return router
+
+
+async def run_checks(checks: Mapping[str, Callable[[], Awaitable[bool]]]) -> dict[str, bool]:
+    """Return how each check went."""
+    return {name: await check() for name, check in checks.items()}
 
 
 def store_answers(redis: Redis) -> Callable[[], Awaitable[bool]]:

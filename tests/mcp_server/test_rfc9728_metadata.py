@@ -1,8 +1,5 @@
 """Protected resource metadata (RFC 9728), and the issuer's passed on for MCP 2025-03-26 clients."""
 
-import base64
-import hashlib
-
 import pytest
 
 from tests.requirements import requirement
@@ -84,18 +81,3 @@ async def test_metadata_of_another_issuer_are_not_passed_on(open_server: OpenSer
     async with open_server(oauth_issuer_url="https://auth.test:8443") as server:
         response = await server.http.get("/.well-known/oauth-authorization-server")
         assert response.status_code == 503
-
-
-async def test_the_start_page_tells_programs_and_people_how_to_connect(server: Server) -> None:
-    for_programs = await server.http.get("/")
-    assert for_programs.json()["mcp_endpoint"] == RESOURCE
-    for_people = await server.http.get("/", headers={"Accept": "text/html,*/*;q=0.8"})
-    assert for_people.headers["content-type"].startswith("text/html")
-    assert f"claude mcp add --transport http val-town {RESOURCE}" in for_people.text
-    policy = for_people.headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-    assert "<script" not in for_people.text
-    style = for_people.text.partition("<style>")[2].partition("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"'sha256-{digest}'" in policy
