@@ -117,7 +117,7 @@ lock: setup ## Write requirements/ from pyproject.toml (UPGRADE=1: newest versio
 
 clean: ## Remove what was built, started or cached here; .env and the data in .run stay
 	rm -rf $(VENV) build dist *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache \
-		.import_linter_cache mutants
+		.import_linter_cache mutants .artefacts
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Every target that help lists.

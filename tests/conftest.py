@@ -1,13 +1,16 @@
 """One real store per run, emptied before each test that uses it; a clock that tests move."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis
 
+from dev.local_store import client_of
 from dev.store import Store, open_test_store
 from shared.clock import Clock
 from shared.redis.client import connect
+from tests.browser.chromium import MISSING, find_chromium
 from tests.requirements.proofs import find_proofs, summarise
 
 _STORE = pytest.StashKey[Store]()
@@ -22,7 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say which store the tests run against, and how many requirements the whole suite decides."""
-    return [f"store: {config.stash[_STORE].description}", summarise(find_proofs())]
+    browser = find_chromium() or MISSING
+    return [f"store: {config.stash[_STORE].description}", f"browser: {browser}", summarise(find_proofs())]
 
 
 @pytest.fixture
@@ -35,6 +39,19 @@ def anyio_backend() -> str:
 def redis_url(request: pytest.FixtureRequest) -> str:
     """Return the URL of the run's store."""
     return request.config.stash[_STORE].url
+
+
+@pytest.fixture(scope="session")
+def database(redis_url: str) -> Callable[[int], str]:
+    """Return a way to an emptied database of the run's store; 0 belongs to the tests in process."""
+
+    def emptied(number: int) -> str:
+        url = urlsplit(redis_url)._replace(path=f"/{number}").geturl()
+        with client_of(url) as client:
+            client.flushdb()
+        return url
+
+    return emptied
 
 
 @pytest.fixture

@@ -38,7 +38,6 @@ def client_setups(settings: McpSettings) -> tuple[ClientSetup, ...]:
             f"Settings → Connectors → Add custom connector; paste this as the URL, then Connect.{reach}",
             url,
         ),
-        *_programs(url, {}),
         ClientSetup(
             "chatgpt",
             "ChatGPT",
@@ -46,6 +45,7 @@ def client_setups(settings: McpSettings) -> tuple[ClientSetup, ...]:
             f"this as the MCP server URL and OAuth as authentication.{reach}",
             url,
         ),
+        *_programs(url, {}),
         ClientSetup(
             "mcp_servers",
             "Clients that want every URL spelled out",
