@@ -32,6 +32,7 @@ _WAIT = (
     "There were too many attempts with tokens that did not work. Wait a few minutes, "
     "or go back to the app and connect again."
 )
+_LATER = "Wait a moment, then load this page again."
 _REASONS = {
     NOT_FOUND.status: (NOT_FOUND.code, "There is nothing at this URL."),
     WRONG_METHOD.status: (WRONG_METHOD.code, "Wrong method."),
@@ -93,14 +94,7 @@ def answer_bug(scope: Scope) -> Response:
 def answer(request: Request, error: OAuthError) -> Response:
     """Return an error as a page where people are, and as JSON where programs are (RFC 6749 section 5.2)."""
     if request.scope["path"].endswith(_PAGES):
-        too_many = isinstance(error, TooManyRequests)
-        return pages.problem(
-            request,
-            "Too many attempts" if too_many else "That did not work",
-            _WAIT if too_many else error.description,
-            status=error.status,
-            retry_after=error.retry_after,
-        )
+        return _page(request, error)
     headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
@@ -111,6 +105,22 @@ def answer(request: Request, error: OAuthError) -> Response:
         # RFC 6750 section 3, for registration access tokens.
         headers["WWW-Authenticate"] = f'Bearer realm="oauth", error="{error.error}"'
     return JSONResponse(error.members(), error.status, headers=headers)
+
+
+def _page(request: Request, error: OAuthError) -> Response:
+    status, retry_after = error.status, error.retry_after
+    match error:
+        case TooManyRequests():
+            return pages.problem(request, "Too many attempts", _WAIT, status=status, retry_after=retry_after)
+        case TemporarilyUnavailable():
+            title, advice = "Not available just now", _LATER
+        case ServerError():
+            title, advice = "That did not work", "Go back to the app and connect again."
+        case _:
+            title, advice = "That did not work", pages.NOTHING_CHANGED
+    return pages.problem(
+        request, title, error.description, status=status, advice=advice, retry_after=retry_after
+    )
 
 
 def redirect_error(redirect: TrustedRedirect, error: OAuthError, issuer: str) -> Response:

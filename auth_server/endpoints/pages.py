@@ -16,6 +16,8 @@ _templates = Environment(
 STYLESHEET = _templates.get_template("style.css").render()
 STYLESHEET_PATH = "/oauth/style.css"
 
+NOTHING_CHANGED = "Nothing was changed. You can close this page."
+
 
 class PageProblemError(Exception):
     """A page cannot be shown or its form not be taken; a page says so instead."""
@@ -49,10 +51,17 @@ def render(
 
 
 def problem(
-    request: Request, title: str, text: str, *, status: int, retry_after: int | None = None
+    request: Request,
+    title: str,
+    text: str,
+    *,
+    status: int,
+    advice: str = NOTHING_CHANGED,
+    retry_after: int | None = None,
 ) -> Response:
     """Return a page that says what is wrong and what to do."""
-    response = render("error.html", {"title": title, "text": text, "base": base_path(request)}, status=status)
+    values = {"title": title, "text": text, "advice": advice, "base": base_path(request)}
+    response = render("error.html", values, status=status)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
     return response

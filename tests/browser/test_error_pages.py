@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 
+import httpx
 import pytest
 from playwright.async_api import Response, Route
 from starlette.datastructures import State
@@ -119,13 +120,14 @@ async def test_while_val_town_is_down_the_page_says_so_and_nothing_is_lost(
     app: OAuthClient, person: Person, axe: str | None, without_val_town: Deployment
 ) -> None:
     await person.open(app.authorize_url(PKCE))
-    form = person.page.url
     shown = await person.sign_in()
     await _is_shown(person, shown, pages.UNAVAILABLE_PAGE)
     await look_at(person.page, "error-unavailable", axe)
     without_val_town.start()
-    await person.open(form)
-    await person.sign_in()
+    # What the page advises: the browser sends the form once more.
+    reloaded = await person.page.reload()
+    assert reloaded is not None
+    assert reloaded.status == httpx.codes.OK
     await person.press("Allow")
     assert person.came_back_with["code"]
 
