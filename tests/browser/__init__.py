@@ -1,1 +1,1 @@
-"""Pages in a browser. A package, so that what its fixtures share, browser and event loop, ends with its tests."""
+"""Pages in a browser. A package, so that the shared browser and its event loop end with these tests."""
