@@ -27,6 +27,7 @@ from auth_server.endpoints import (
     revoke,
     sign_in,
     token,
+    val_town_callback,
 )
 from auth_server.endpoints.errors import add_error_handlers, answer_bug
 from auth_server.grants.authorization_code import AuthorizationCodeGrant
@@ -39,12 +40,14 @@ from auth_server.settings import AuthSettings
 from auth_server.sign_in.api_token import ApiTokenSignIn
 from auth_server.sign_in.base import SignIn
 from auth_server.sign_in.owner import OwnerSignIn
+from auth_server.sign_in.val_town import ValTownSignIn
 from auth_server.store.base import ClientStore, GrantStore
 from auth_server.store.redis.clients import RedisClientStore
 from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
 from auth_server.store.redis.keyring import RedisKeyringStore
 from auth_server.store.redis.pending_authorizations import RedisPendingAuthorizationStore
 from auth_server.store.redis.sessions import RedisSessionStore
+from auth_server.store.redis.val_town_sign_in import RedisValTownSignInStore
 from shared.background import running
 from shared.clock import Clock
 from shared.key_check import KeyCheck, StoreEmptiedError, WrongEncryptionKeyError
@@ -174,6 +177,7 @@ def _services(
         admission=admission,
         key_keeper=keeper,
         sign_in=_sign_in(settings, http, admission),
+        val_town_sign_in=_val_town_sign_in(settings, redis, http, clock, sealer, admission),
     )
 
 
@@ -187,6 +191,31 @@ def _sign_in(settings: AuthSettings, http: httpx.AsyncClient, admission: Admissi
     if server_token is None:
         return ApiTokenSignIn(http, settings.val_town_api_url, admission)
     return OwnerSignIn(http, settings.val_town_api_url, server_token)
+
+
+def _val_town_sign_in(
+    settings: AuthSettings,
+    redis: Redis,
+    http: httpx.AsyncClient,
+    clock: Clock,
+    sealer: Sealer,
+    admission: Admission,
+) -> ValTownSignIn | None:
+    # In owner mode there is one account, and its token is here already.
+    if not settings.val_town_oauth_issuer or settings.val_town_api_token is not None:
+        return None
+    issuer = settings.val_town_oauth_issuer
+    redirect_uri = f"{settings.oauth_issuer_url}/oauth/callback/val-town"
+    store = RedisValTownSignInStore(redis, sealer, clock, issuer=issuer, redirect_uri=redirect_uri)
+    return ValTownSignIn(
+        http,
+        store,
+        clock,
+        admission,
+        issuer=issuer,
+        api_url=settings.val_town_api_url,
+        redirect_uri=redirect_uri,
+    )
 
 
 def _lifespan(
@@ -212,6 +241,7 @@ def _add_routes(app: FastAPI, redis: Redis, keyring: Keyring) -> None:
     for endpoint in (
         authorize,
         sign_in,
+        val_town_callback,
         consent,
         token,
         register,

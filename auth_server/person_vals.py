@@ -8,6 +8,7 @@ import httpx
 
 from auth_server.domain.approval import open_session_credential
 from auth_server.models import UserSession
+from shared.credentials import OAuthTokens
 from shared.logs import get_logger
 from shared.oauth.errors import TemporarilyUnavailable
 from shared.sealing import Sealer
@@ -69,5 +70,7 @@ class PersonVals:
             raise UnknownValError(f"{owner}/{name}") from None
 
     def _client(self, session: UserSession) -> ValTownClient:
-        token = open_session_credential(self.sealer, session) or self.server_token or ""
+        credential = open_session_credential(self.sealer, session)
+        token = credential.access_token if isinstance(credential, OAuthTokens) else credential
+        token = token or self.server_token or ""
         return ValTownClient(self.http, self.api_url, token, bounds=_BOUNDS)

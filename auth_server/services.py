@@ -18,6 +18,7 @@ from auth_server.key_keeper import KeyKeeper
 from auth_server.person_vals import PersonVals
 from auth_server.settings import AuthSettings
 from auth_server.sign_in.base import SignIn
+from auth_server.sign_in.val_town import ValTownSignIn
 from auth_server.store.base import ClientStore, GrantStore, PendingAuthorizationStore, SessionStore
 from shared.clock import Clock
 from shared.rate_limit import Limit, RateLimiter
@@ -48,6 +49,7 @@ class Services:
     admission: Admission
     key_keeper: KeyKeeper
     sign_in: SignIn
+    val_town_sign_in: ValTownSignIn | None
 
 
 async def _services(request: Request) -> Services:

@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from shared.settings import is_loopback
 
 LIVE_URL: Final = "https://api.val.town"
+LIVE_OAUTH_ISSUER: Final = "https://www.val.town/oauth"
 SANDBOX_TOKENS: Final = ("vtwn_sandbox_ada", "vtwn_sandbox_grace")
 DEFAULT_PORTS: Final = {"AUTH_PORT": 9000, "MCP_PORT": 8000, "SANDBOX_PORT": 9100}
 _KEY_NAME: Final = "OAUTH_ENCRYPTION_KEY"
@@ -112,6 +113,7 @@ def make_plan(environ: Mapping[str, str], path: Path) -> Plan:
         "MCP_RESOURCE_URL": resource,
         "AUTH_SERVER_INTERNAL_URL": internal,
         "VAL_TOWN_API_URL": val_town,
+        "VAL_TOWN_OAUTH_ISSUER": values.get("VAL_TOWN_OAUTH_ISSUER", _oauth_issuer(val_town, sandbox)),
         "PYTHONUNBUFFERED": "1",
     }
     notes = [*_note_elsewhere("OAUTH_ISSUER_URL", issuer), *_note_elsewhere("MCP_RESOURCE_URL", resource)]
@@ -128,6 +130,11 @@ def make_plan(environ: Mapping[str, str], path: Path) -> Plan:
         settings,
         tuple(notes),
     )
+
+
+def _oauth_issuer(val_town: str, sandbox: str) -> str:
+    known = {sandbox: f"{sandbox}/oauth", LIVE_URL: LIVE_OAUTH_ISSUER}
+    return known.get(val_town, "")
 
 
 def _set_in(environ: Mapping[str, str]) -> dict[str, str]:

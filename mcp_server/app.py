@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_server.auth.issuer import IssuerMetadata
 from mcp_server.auth.jwks import Jwks
+from mcp_server.auth.token_refresher import TokenRefresher
 from mcp_server.auth.val_town_tokens import ServerAccount, ValTownTokens
 from mcp_server.auth.verifier import TokenVerifier
 from mcp_server.endpoints.bearer import LEGACY_HEADER, Guard
@@ -46,6 +47,7 @@ from shared.revocation import RevocationList
 from shared.sealing import KEY_BYTES, Sealer
 from shared.settings import SettingsError
 from shared.valtown.fair_share import FairShares
+from shared.valtown.oauth import ValTownOAuth
 from shared.web.cors import CorsMiddleware, CorsRule
 from shared.web.faults import FaultMiddleware
 from shared.web.health import health_router, store_answers
@@ -186,9 +188,11 @@ def _build_oauth(
     revocations = RevocationList(redis, clock, on_new_keys=jwks.changed)
     server_token = settings.val_town_api_token
     sealer = settings.sealer
+    credentials = CredentialStore(redis, sealer)
     tokens = ValTownTokens(
-        CredentialStore(redis, sealer),
+        credentials,
         clock,
+        refresher=TokenRefresher(credentials, ValTownOAuth(to_val_town), clock),
         server=ServerAccount(
             to_val_town,
             settings.val_town_api_url,

@@ -50,6 +50,7 @@ KNOWN_NAMES: Final = frozenset(
         "SECRETS_DIR",
         "VAL_TOWN_API_TOKEN",
         "VAL_TOWN_API_URL",
+        "VAL_TOWN_OAUTH_ISSUER",
         "VAL_TOWN_TOOLSETS",
     }
 )

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from auth_server.domain import generate
 from auth_server.models import AuthorizationCode, Grant, PendingAuthorization, UserSession
 from auth_server.store.base import GrantStore
-from shared.credentials import CredentialOwner, seal_credential
+from shared.credentials import (
+    Credential,
+    CredentialOwner,
+    dump_credential,
+    load_credential,
+    seal_credential,
+)
 from shared.logs import get_logger
 from shared.oauth.errors import InvalidScope
 from shared.oauth.scopes import expand, narrow
@@ -76,13 +82,14 @@ class Approval:
         return code
 
 
-def seal_session_credential(sealer: Sealer, session_id: str, token: str) -> str:
-    """Return a Val Town token sealed for one session: it waits there until the person approves something."""
-    return sealer.seal(token.encode(), purpose=_SESSION_PURPOSE, owner=(generate.digest(session_id),))
+def seal_session_credential(sealer: Sealer, session_id: str, credential: Credential) -> str:
+    """Return a credential sealed for one session: it waits there until the person approves something."""
+    content = dump_credential(credential)
+    return sealer.seal(content, purpose=_SESSION_PURPOSE, owner=(generate.digest(session_id),))
 
 
-def open_session_credential(sealer: Sealer, session: UserSession) -> str | None:
-    """Return the Val Town token of a session; None in owner mode.
+def open_session_credential(sealer: Sealer, session: UserSession) -> Credential | None:
+    """Return the Val Town credential of a session; None in owner mode.
 
     Raises:
         UnsealError: it was sealed for another session or with another key.
@@ -90,7 +97,7 @@ def open_session_credential(sealer: Sealer, session: UserSession) -> str | None:
     if session.sealed_credential is None:
         return None
     owner = (generate.digest(session.session_id),)
-    return sealer.unseal(session.sealed_credential, purpose=_SESSION_PURPOSE, owner=owner).decode()
+    return load_credential(sealer.unseal(session.sealed_credential, purpose=_SESSION_PURPOSE, owner=owner))
 
 
 def _new_code(grant_id: str) -> str:

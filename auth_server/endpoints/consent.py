@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from auth_server.domain import generate
+from auth_server.domain.approval import open_session_credential
 from auth_server.domain.authorization_request import client_redirects_to
 from auth_server.domain.redirect_uri import display_host, form_action_source, leads_to_this_computer
 from auth_server.endpoints import browser, pages
@@ -14,6 +15,7 @@ from auth_server.endpoints.errors import redirect_back
 from auth_server.endpoints.parameters import read_form
 from auth_server.models import Client, PendingAuthorization, UserSession
 from auth_server.services import Services, ServicesDep
+from shared.credentials import OAuthTokens
 from shared.logs import get_logger
 from shared.oauth.errors import AccessDenied
 from shared.oauth.scopes import expand, narrow
@@ -91,6 +93,10 @@ async def _approve(
     request: Request, services: Services, waiting: _Waiting, choice: Choice, vals: tuple[str, ...]
 ) -> Response:
     pending = await _take(request, services, waiting)
+    credential = open_session_credential(services.sealer, waiting.session)
+    if isinstance(credential, OAuthTokens) and not await services.sessions.end(waiting.session.session_id):
+        # Its refresh token is good for one use, so it serves one app; the next one asks Val Town again.
+        raise browser.stale_page()
     await services.clients.hold(pending.client_id)
     code = await services.approval.approve(pending, waiting.session, choice.scopes, vals)
     issuer = services.settings.oauth_issuer_url

@@ -40,13 +40,16 @@ async def _submit(request: Request, services: Services) -> Response:
     browser.check_form_token(request, expected, form.get("csrf"))
     # Before Val Town is asked: a page does not tell good tokens from bad ones at will.
     await services.limiter.take(SIGN_IN_ATTEMPTS, generate.digest(handle))
+    if services.val_town_sign_in is not None and form.get("with") == "val-town":
+        away = await services.val_town_sign_in.leave(handle, generate.digest(_cookie(request, services)))
+        return RedirectResponse(away, 303, headers={"Cache-Control": "no-store"})
     try:
         person = await services.sign_in.verify(form)
     except SignInRefusedError as error:
         _log.info("sign-in refused", reason=error.reason, client_id=pending.client_id)
         await services.limiter.take(REFUSED_SIGN_INS, pending.client_id)
         return await _page(request, services, handle, pending, problem=error.reason, status=error.status)
-    session_id = await _new_session(request, services, person)
+    session_id = await begin_session(request, services, person)
     _log.info("signed in", subject=person.subject, client_id=pending.client_id)
     location = f"{pages.base_path(request)}/oauth/consent?txn={handle}"
     response = RedirectResponse(location, 303, headers={"Cache-Control": "no-store"})
@@ -54,7 +57,8 @@ async def _submit(request: Request, services: Services) -> Response:
     return response
 
 
-async def _new_session(request: Request, services: Services, person: Person) -> str:
+async def begin_session(request: Request, services: Services, person: Person) -> str:
+    """Return the id of a new session of somebody who signed in."""
     # A new id at every sign-in: one that somebody planted in this browser is worth nothing.
     before = await browser.session_of(request, services)
     if before is not None:
@@ -85,9 +89,13 @@ async def _page(
         "owner_mode": services.settings.val_town_api_token is not None,
         "sandbox": "api.val.town" not in services.settings.val_town_api_url,
         "api_url": services.settings.val_town_api_url,
+        "with_val_town": services.val_town_sign_in is not None,
         "problem": problem,
     }
-    return pages.render("sign_in.html", values, status=status)
+    # Browsers hold the redirect that answers the form against the policy too.
+    leaves_to = services.val_town_sign_in
+    form_action = "'self'" if leaves_to is None else f"'self' {leaves_to.origin}"
+    return pages.render("sign_in.html", values, status=status, form_action=form_action)
 
 
 def _cookie(request: Request, services: Services) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from shared.credentials import Credential
 from shared.refusals.pages import SIGN_IN_REFUSED
 
 
@@ -13,7 +14,7 @@ class Person:
 
     subject: str
     username: str
-    credential: str | None = field(repr=False)
+    credential: Credential | None = field(repr=False)
 
 
 class SignInRefusedError(Exception):

@@ -3,7 +3,7 @@
 Every method may raise `StoreError`: then nothing is known about the outcome, and the caller answers 503.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -89,6 +89,48 @@ class RefreshRotation:
     sealed_response: str
 
 
+@dataclass(frozen=True, slots=True)
+class SignInTrip:
+    """A person who is away at Val Town to sign in.
+
+    Attributes:
+        handle: of the pending authorization they come back to.
+        browser: the hash of the cookie of the browser they left with.
+        verifier: of PKCE (RFC 7636).
+        client_id: ours there, with `client_secret`.
+    """
+
+    handle: str = field(repr=False)
+    browser: str
+    verifier: str = field(repr=False)
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+class ValTownSignInStore(Protocol):
+    """People who are away at Val Town, and this server's own registration there. All of it is sealed."""
+
+    async def save_trip(self, state: str, trip: SignInTrip) -> None:
+        """Keep a trip for ten minutes."""
+        ...
+
+    async def take_trip(self, state: str) -> SignInTrip | None:
+        """Return a trip and end it. Atomic: it is returned once."""
+        ...
+
+    async def client(self) -> tuple[str, str] | None:
+        """Return this server's client_id and client_secret at Val Town."""
+        ...
+
+    async def keep_client(self, client_id: str, client_secret: str) -> tuple[str, str]:
+        """Keep a registration, unless there is one; return the one that counts. Atomic."""
+        ...
+
+    async def forget_client(self, client_id: str) -> None:
+        """Forget a registration that Val Town does not know any more."""
+        ...
+
+
 class ClientStore(Protocol):
     """Registered clients."""
 
@@ -156,8 +198,8 @@ class SessionStore(Protocol):
         """Return a session that is not over."""
         ...
 
-    async def end(self, session_id: str) -> None:
-        """Forget a session."""
+    async def end(self, session_id: str) -> bool:
+        """Forget a session; return whether there was one. Atomic: of several at once, one gets True."""
         ...
 
 

@@ -5,8 +5,9 @@ from typing import Final
 import httpx
 
 from mcp_server.auth.principal import Principal
+from mcp_server.auth.token_refresher import TokenRefresher
 from shared.clock import Clock
-from shared.credentials import CredentialGoneError, CredentialOwner, CredentialStore
+from shared.credentials import CredentialGoneError, CredentialOwner, CredentialStore, OAuthTokens
 from shared.valtown.client import ValTownClient
 from shared.valtown.errors import Unauthorized
 
@@ -47,9 +48,12 @@ class ServerAccount:
 class ValTownTokens:
     """Looks up the credential of a grant."""
 
-    def __init__(self, store: CredentialStore, clock: Clock, *, server: ServerAccount) -> None:
-        """Take the store of sealed credentials, the clock, and the account of owner mode."""
+    def __init__(
+        self, store: CredentialStore, clock: Clock, *, server: ServerAccount, refresher: TokenRefresher
+    ) -> None:
+        """Take the store of sealed credentials, the clock, the account of owner mode, and who refreshes."""
         self._store = store
+        self._refresher = refresher
         self._clock = clock
         self._server = server
         self._kept: dict[CredentialOwner, tuple[str, float]] = {}
@@ -59,7 +63,8 @@ class ValTownTokens:
 
         Raises:
             Unauthorized: the grant has no usable credential any more.
-            ValTownError: in owner mode, Val Town did not say whose the server's token is.
+            ValTownError: in owner mode, Val Town did not say whose the server's token is; or the token is
+                over and could not be refreshed just now.
             WrongEncryptionKeyError: this process lacks the key that the credential is sealed with.
             StoreError: the store did not answer.
         """
@@ -73,13 +78,17 @@ class ValTownTokens:
             raise Unauthorized(None, _GONE) from None
         if kept is None:
             return await self._server.token_for(principal.subject)
+        if isinstance(kept, OAuthTokens):
+            fresh = await self._refresher.fresh(owner, kept)
+            self._keep(owner, fresh.access_token, until=fresh.expires_at)
+            return fresh.access_token
         self._keep(owner, kept)
         return kept
 
-    def _keep(self, owner: CredentialOwner, token: str) -> None:
+    def _keep(self, owner: CredentialOwner, token: str, *, until: float = float("inf")) -> None:
         now = self._clock.now()
         for other in [other for other, (_, until) in self._kept.items() if until <= now]:
             del self._kept[other]
         if len(self._kept) >= KEPT_GRANTS:
             del self._kept[next(iter(self._kept))]
-        self._kept[owner] = (token, now + KEPT_SECONDS)
+        self._kept[owner] = (token, min(now + KEPT_SECONDS, until))

@@ -39,9 +39,9 @@ class RedisSessionStore:
             sealed_credential=record["credential"] or None,
         )
 
-    async def end(self, session_id: str) -> None:
-        """Forget a session."""
-        await self._redis.delete(_key(session_id))
+    async def end(self, session_id: str) -> bool:
+        """Forget a session; DEL tells who was the first."""
+        return bool(await self._redis.delete(_key(session_id)))
 
 
 def _key(session_id: str) -> str:
