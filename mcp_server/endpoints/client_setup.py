@@ -98,7 +98,7 @@ def _programs(url: str, headers: Mapping[str, str]) -> list[ClientSetup]:
             "curl",
             "curl",
             "No handshake and no session are needed.",
-            f"curl -X POST {url} \\\n  -H '{credential}' -H 'Content-Type: application/json' \\\n"
+            f"curl -X POST {url} \\\n  -H '{credential}' \\\n  -H 'Content-Type: application/json' \\\n"
             """  -d '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}'""",
         ),
     ]
