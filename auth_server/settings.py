@@ -1,7 +1,6 @@
 """The authorization server's settings: names, defaults and checks of the environment."""
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -10,20 +9,11 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 
 from auth_server.pem import PrivateKey, load_private_key
 from shared.oauth.access_token import MAX_LIFETIME
-from shared.settings import Port, Seconds, ServiceSettings, base_url, is_loopback
+from shared.settings import Port, Seconds, ServiceSettings, base_url, optional_url
 
 _NEVER_REDIRECT_SCHEMES = frozenset(
     {"about", "blob", "data", "file", "filesystem", "http", "https", "javascript", "vbscript", "ws", "wss"}
 )
-
-
-def _optional_url(value: str) -> str:
-    if not value:
-        return value
-    parts = urlsplit(base_url(value))
-    if parts.scheme != "https" and not is_loopback(parts.hostname):
-        raise ValueError("must use https (http is for this computer only)")
-    return value
 
 
 class AuthSettings(ServiceSettings):
@@ -44,7 +34,7 @@ class AuthSettings(ServiceSettings):
     oauth_registrations_per_hour: Annotated[int, Field(ge=1, le=3_600_000)] = 900
     oauth_allowed_users: str = ""
     oauth_resources: str = ""
-    val_town_oauth_issuer: Annotated[str, AfterValidator(_optional_url)] = ""
+    val_town_oauth_issuer: Annotated[str, AfterValidator(optional_url)] = ""
 
     @field_validator("oauth_jwt_private_key")
     @classmethod

@@ -99,7 +99,9 @@ def create_app(
         features: tools, resources and prompts; all there are when None.
     """
     clock = clock or Clock()
-    features = features or build_features(settings.toolsets)
+    features = features or build_features(
+        settings.toolsets, forwarding=bool(settings.val_town_upstream_mcp_url)
+    )
     # Apart: slow calls to Val Town must not keep the keys from being read.
     to_val_town = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=200))
     to_issuer = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=4))
@@ -233,9 +235,12 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def build_features(toolsets: Collection[str] = ()) -> Features:
-    """Return every resource and prompt of this server, and the tools of these sets (none named: all)."""
-    return Features(build_registry(toolsets), build_resources(), build_prompts())
+def build_features(toolsets: Collection[str] = (), *, forwarding: bool = False) -> Features:
+    """Return every resource and prompt of this server, and the tools of these sets (none named: all).
+
+    `forwarding` adds the tools that Val Town's own MCP server answers.
+    """
+    return Features(build_registry(toolsets, forwarding=forwarding), build_resources(), build_prompts())
 
 
 def _build_dispatcher(settings: McpSettings, features: Features, clock: Clock) -> Dispatcher:

@@ -1,11 +1,12 @@
 """What mcp_server reads from the environment, `.env` and `SECRETS_DIR`."""
 
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import AfterValidator, ValidationInfo, field_validator
 
 from mcp_server.tools.catalog import TOOLSETS
-from shared.settings import BaseUrl, Port, ServiceSettings, is_loopback
+from shared.settings import BaseUrl, Port, ServiceSettings, is_loopback, optional_url
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
@@ -20,6 +21,7 @@ class McpSettings(ServiceSettings):
     mcp_allowed_hosts: str = ""
     mcp_allowed_origins: str = ""
     val_town_toolsets: str = ""
+    val_town_upstream_mcp_url: Annotated[str, AfterValidator(optional_url)] = ""
 
     @field_validator("mcp_resource_url")
     @classmethod

@@ -24,6 +24,8 @@ class ScopePolicy:
     tools: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
+    forwarded: tuple[str, ...] = ()
+    """Tools that are there only where calls are forwarded to Val Town's own MCP server."""
     by_name_only: bool = False
     """True for what no umbrella scope includes: secrets, and what cannot be taken back."""
 
@@ -44,6 +46,7 @@ _FINE: Final = (
             "compare_branches",
         ),
         resources=("valtown://vals", "valtown://guides/{topic}"),
+        forwarded=("get_schedule", "get_val_history"),
     ),
     ScopePolicy(
         "vals:write",
@@ -60,6 +63,7 @@ _FINE: Final = (
             "call_val_endpoint",
         ),
         prompts=("valley", "new_http_val", "new_cron_val"),
+        forwarded=("run_file", "update_val", "set_schedule", "merge_branch"),
     ),
     ScopePolicy(
         "files:read",

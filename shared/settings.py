@@ -52,6 +52,7 @@ KNOWN_NAMES: Final = frozenset(
         "VAL_TOWN_API_URL",
         "VAL_TOWN_OAUTH_ISSUER",
         "VAL_TOWN_TOOLSETS",
+        "VAL_TOWN_UPSTREAM_MCP_URL",
     }
 )
 """Every setting of either service: they may share one `.env`."""
@@ -93,6 +94,20 @@ def base_url(value: str) -> str:
         raise ValueError("must not carry a user, a query or a fragment")
     if value.endswith("/"):
         raise ValueError("must not end in a slash, because it is compared byte for byte")
+    return value
+
+
+def optional_url(value: str) -> str:
+    """Return a URL that secrets are sent to, unchanged; or the empty string, for none.
+
+    Raises:
+        ValueError: it is no `base_url`, or plain http to another computer.
+    """
+    if not value:
+        return value
+    parts = urlsplit(base_url(value))
+    if parts.scheme != "https" and not is_loopback(parts.hostname):
+        raise ValueError("must use https (http is for this computer only)")
     return value
 
 

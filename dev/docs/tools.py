@@ -1,7 +1,7 @@
 """docs/tools.md: every tool by its set, from the registry."""
 
 from dev.docs.table import NOTICE, table
-from mcp_server.tools import meta
+from mcp_server.tools import meta, official
 from mcp_server.tools.catalog import TOOLSETS
 from mcp_server.tools.originals import ORIGINALS
 from mcp_server.tools.registry import Tool
@@ -22,6 +22,13 @@ _ORIGINALS = """\
 The names of the first Val Town MCP server can still be called, with their own arguments; no list shows them.
 """
 
+_FORWARDED = """\
+## forwarded
+
+Only where `VAL_TOWN_UPSTREAM_MCP_URL` names Val Town's own MCP server, which answers these with the grant's
+credential: its REST API cannot do them.
+"""
+
 
 def document() -> str:
     """Return the page."""
@@ -30,6 +37,7 @@ def document() -> str:
         f"## {name}\n\n{_tools([tool for family in families for tool in family.TOOLS])}\n"
         for name, families in sets.items()
     ]
+    sections.append(f"{_FORWARDED}\n{_tools(list(official.TOOLS))}\n")
     old = table(("old name", "stands for"), [(f"`{one.name}`", f"`{one.tool}`") for one in ORIGINALS])
     notice = NOTICE.format(source="mcp_server/tools")
     return "\n".join([notice, "", _INTRODUCTION, *sections, _ORIGINALS, old, ""])

@@ -43,10 +43,14 @@ class RequestHost:
             token = await self._token()
             share = self._services.val_town_shares.of(_user_of(self.principal, token))
             vals = self.principal.vals
+            official = self._services.settings.val_town_upstream_mcp_url
+            http = self._services.http
             self._client = (
-                ValTownClient(self._services.http, base_url, token, share=share)
+                ValTownClient(http, base_url, token, share=share, official_url=official)
                 if vals is None
-                else LimitedValTownClient(self._services.http, base_url, token, vals=vals, share=share)
+                else LimitedValTownClient(
+                    http, base_url, token, vals=vals, share=share, official_url=official
+                )
             )
         return self._client
 

@@ -16,6 +16,7 @@ from mcp_server.tools import (
     history,
     merging,
     meta,
+    official,
     orgs,
     remix,
     sqlite,
@@ -41,14 +42,19 @@ TOOLSETS: Final[Mapping[str, tuple[ModuleType, ...]]] = {
 """Names for VAL_TOWN_TOOLSETS → families. What tells of the connection itself is always there."""
 
 
-def build_registry(toolsets: Collection[str] = ()) -> ToolRegistry:
-    """Return a registry with the tools of these sets (none named: all), and the old names for them."""
+def build_registry(toolsets: Collection[str] = (), *, forwarding: bool = False) -> ToolRegistry:
+    """Return a registry with the tools of these sets (none named: all), and the old names for them.
+
+    `forwarding` adds those that Val Town's own MCP server answers.
+    """
     registry = ToolRegistry()
     registry.add(*meta.TOOLS)
     for name, families in TOOLSETS.items():
         if not toolsets or name in toolsets:
             for family in families:
                 registry.add(*family.TOOLS)
+    if forwarding:
+        registry.add(*official.TOOLS)
     for original in ORIGINALS:
         target = registry.get(original.tool)
         if target is not None:

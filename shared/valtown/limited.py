@@ -6,7 +6,7 @@ blobs, database, email) is the business of scopes.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -14,6 +14,7 @@ import httpx
 
 from shared.valtown.client import ValTownClient
 from shared.valtown.endpoints.family import MAX_PAGE
+from shared.valtown.endpoints.official import OfficialResult
 from shared.valtown.endpoints.telemetry import MAX_BRANCH_IDS, Window
 from shared.valtown.endpoints.vals import Privacy
 from shared.valtown.errors import NotFound, OutsideLimit
@@ -92,9 +93,12 @@ class LimitedValTownClient(ValTownClient):
         bounds: Bounds = DEFAULT_BOUNDS,
         share: Share | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        official_url: str = "",
     ) -> None:
         """Take what `ValTownClient` takes, and the ids of the vals."""
-        super().__init__(http, base_url, token, bounds=bounds, share=share, sleep=sleep)
+        super().__init__(
+            http, base_url, token, bounds=bounds, share=share, sleep=sleep, official_url=official_url
+        )
         self._transport = _LimitedTransport(
             http, base_url, token, vals, bounds=bounds, share=share, sleep=sleep
         )
@@ -158,6 +162,13 @@ class LimitedValTownClient(ValTownClient):
     async def logs(self, window: Window, *, trace_ids: Sequence[str] = ()) -> Page[Log]:
         """Return one page of log lines of the chosen vals."""
         return await super().logs(await self._within(window), trace_ids=trace_ids)
+
+    async def call_official(
+        self, url: str, tool: str, val: Val, arguments: Mapping[str, object]
+    ) -> OfficialResult:
+        """Return what a tool of Val Town's own server says about a chosen val."""
+        self.check_val(val.id)
+        return await super().call_official(url, tool, val, arguments)
 
     async def _chosen(self) -> list[Val]:
         found = await self._each(self._val_if_there)

@@ -159,6 +159,37 @@ class Transport:
             raise Unavailable(None, f"The val cannot be reached ({type(error).__name__}).") from None
         return Answer(response.status_code, response.headers, content)
 
+    async def post_rpc(self, url: str, message: Mapping[str, object]) -> Answer:
+        """Return the answer of Val Town's own MCP server to a JSON-RPC message, with the credential.
+
+        No redirect is followed, nothing is tried twice. `url` is configured, never an argument of a call.
+
+        Raises:
+            ValTownError: as `exchange`.
+        """
+        headers = {
+            **self._credential(),
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": "2025-06-18",
+        }
+        request = self._assembled(
+            "POST", httpx.URL(url), headers, RawBody(_as_json(message), "application/json")
+        )
+        try:
+            async with asyncio.timeout(self._bounds.total_seconds), self._turn():
+                response = await self._http.send(request, stream=True, follow_redirects=False, auth=None)
+                try:
+                    answer = Answer(response.status_code, response.headers, await self._read(response))
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise self._too_slow() from None
+        except httpx.HTTPError as error:
+            raise Unavailable(None, f"Val Town cannot be reached ({type(error).__name__}).") from None
+        if not 200 <= answer.status < 300:
+            raise self._refusal(answer)
+        return answer
+
     def _turn(self) -> AbstractAsyncContextManager[None]:
         return self._share.turn() if self._share else nullcontext()
 
@@ -196,13 +227,16 @@ class Transport:
             await response.aclose()
 
     def _request(self, call: Call, url: httpx.URL) -> httpx.Request:
-        # A pasted token may hold anything; what no header can carry is not a Val Town token.
-        if not _TOKEN.fullmatch(self._token):
-            raise Unauthorized(None, "This is not a Val Town token.")
         body = call.body
         if body is not None and not isinstance(body, RawBody):
             body = RawBody(_as_json(body), "application/json")
-        return self._assembled(call.method, url, {"Authorization": f"Bearer {self._token}"}, body)
+        return self._assembled(call.method, url, self._credential(), body)
+
+    def _credential(self) -> dict[str, str]:
+        # A pasted token may hold anything; what no header can carry is not a Val Town token.
+        if not _TOKEN.fullmatch(self._token):
+            raise Unauthorized(None, "This is not a Val Town token.")
+        return {"Authorization": f"Bearer {self._token}"}
 
     def _assembled(
         self, method: str, url: httpx.URL, more: Mapping[str, str], body: RawBody | None

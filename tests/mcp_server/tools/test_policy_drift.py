@@ -21,6 +21,12 @@ def test_every_tool_names_the_scope_that_the_policy_table_gives_it() -> None:
     assert tools == dict(SCOPE_OF_TOOL)
 
 
+def test_every_forwarded_tool_names_the_scope_that_the_policy_table_gives_it() -> None:
+    everything = build_features(forwarding=True).tools.visible(EVERYTHING)
+    forwarded = {tool.name: tool.scope for tool in everything if tool.name not in SCOPE_OF_TOOL}
+    assert forwarded == {tool: scope.name for scope in SCOPES.values() for tool in scope.forwarded}
+
+
 def test_every_resource_names_the_scope_that_the_policy_table_gives_it() -> None:
     registry = FEATURES.resources
     found = [*registry.visible(EVERYTHING), *registry.visible(EVERYTHING, templates=True)]
