@@ -18,6 +18,7 @@ from auth_server.domain.resource import Resources
 from auth_server.domain.signing_keys import Keyring
 from auth_server.domain.token_issuer import TokenIssuer
 from auth_server.endpoints import (
+    account,
     authorize,
     consent,
     introspect,
@@ -243,6 +244,7 @@ def _add_routes(app: FastAPI, redis: Redis, keyring: Keyring) -> None:
         sign_in,
         val_town_callback,
         consent,
+        account,
         token,
         register,
         manage_registration,

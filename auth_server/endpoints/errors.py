@@ -27,7 +27,16 @@ from shared.sealing import UnsealError
 from shared.web.limits import RequestRefusedError
 
 _log = get_logger("oauth:error")
-_PAGES = ("/oauth/authorize", "/oauth/sign-in", "/oauth/consent", "/oauth/callback/val-town")
+_PAGES = (
+    "/oauth/authorize",
+    "/oauth/sign-in",
+    "/oauth/consent",
+    "/oauth/callback/val-town",
+    "/account",
+    "/account/revoke",
+    "/account/revoke-all",
+    "/account/sign-out",
+)
 _WAIT = (
     "There were too many attempts with tokens that did not work. Wait a few minutes, "
     "or go back to the app and connect again."

@@ -51,7 +51,15 @@ async def _submit(request: Request, services: Services) -> Response:
         return await _page(request, services, handle, pending, problem=error.reason, status=error.status)
     session_id = await begin_session(request, services, person)
     _log.info("signed in", subject=person.subject, client_id=pending.client_id)
-    location = f"{pages.base_path(request)}/oauth/consent?txn={handle}"
+    return go_on(request, services, handle, pending, session_id)
+
+
+def go_on(
+    request: Request, services: Services, handle: str, pending: PendingAuthorization, session_id: str
+) -> Response:
+    """Return the way on for somebody who signed in: to consent, or to their own apps."""
+    page = f"/oauth/consent?txn={handle}" if pending.client_id else "/account"
+    location = f"{pages.base_path(request)}{page}"
     response = RedirectResponse(location, 303, headers={"Cache-Control": "no-store"})
     browser.keep_session_cookie(response, services, session_id)
     return response
@@ -85,6 +93,7 @@ async def _page(
         "base": pages.base_path(request),
         "txn": handle,
         "csrf": browser.form_token(services, "sign-in", handle, _cookie(request, services)),
+        "for_account": not pending.client_id,
         "client_name": (client.name if client else "") or "An app",
         "owner_mode": services.settings.val_town_api_token is not None,
         "sandbox": "api.val.town" not in services.settings.val_town_api_url,

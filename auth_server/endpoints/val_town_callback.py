@@ -1,13 +1,13 @@
 """GET /oauth/callback/val-town: the person comes back from Val Town (OAuth 2.1 section 4.1.2, RFC 9207)."""
 
 from fastapi import APIRouter, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from auth_server.domain import generate
-from auth_server.endpoints import browser, pages
+from auth_server.endpoints import browser
 from auth_server.endpoints.pages import PageProblemError
 from auth_server.endpoints.parameters import parse
-from auth_server.endpoints.sign_in import begin_session
+from auth_server.endpoints.sign_in import begin_session, go_on
 from auth_server.services import ServicesDep
 from auth_server.sign_in.base import SignInRefusedError
 from shared.logs import get_logger
@@ -48,10 +48,7 @@ async def callback(request: Request, services: ServicesDep) -> Response:
         raise _not_signed_in(error.reason, status=error.status) from None
     session_id = await begin_session(request, services, arrival.person)
     _log.info("signed in with val town", subject=arrival.person.subject, client_id=pending.client_id)
-    location = f"{pages.base_path(request)}/oauth/consent?txn={arrival.handle}"
-    response = RedirectResponse(location, 303, headers={"Cache-Control": "no-store"})
-    browser.keep_session_cookie(response, services, session_id)
-    return response
+    return go_on(request, services, arrival.handle, pending, session_id)
 
 
 def _not_signed_in(reason: str, *, status: int = SIGN_IN_REFUSED.status) -> PageProblemError:

@@ -88,7 +88,6 @@ OAUTH = {
     "O33": Requirement(
         "OAuth 2.1 §7.9",
         "Consent names the client, where the answer goes, and each scope; people can revoke grants.",
-        "The page for seeing and revoking grants is not there yet; clients can revoke them.",
     ),
     "O34": Requirement(
         "OAuth 2.1 §2.3.1; RFC 8252 §7.1", "A private-use scheme has a dot, or is listed by name."
