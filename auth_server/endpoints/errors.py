@@ -72,7 +72,7 @@ async def _on_untrusted_redirect(request: Request, error: UntrustedRedirectError
 
 
 async def _on_page_problem(request: Request, error: pages.PageProblemError) -> Response:
-    return pages.problem(request, error.title, error.text, status=error.status)
+    return pages.problem(request, error.title, error.text, status=error.status, sign_in=error.sign_in)
 
 
 async def _on_unreadable(request: Request, error: RequestRefusedError) -> Response:

@@ -22,11 +22,15 @@ NOTHING_CHANGED = "Nothing was changed. You can close this page."
 class PageProblemError(Exception):
     """A page cannot be shown or its form not be taken; a page says so instead."""
 
-    def __init__(self, title: str, text: str, *, status: int) -> None:
-        """Take heading, explanation and HTTP status of that page."""
+    def __init__(self, title: str, text: str, *, status: int, sign_in: str | None = None) -> None:
+        """Take heading, explanation and HTTP status of that page.
+
+        With `sign_in`, the handle of a request that still waits, the page leads back to its sign-in page.
+        """
         self.title = title
         self.text = text
         self.status = status
+        self.sign_in = sign_in
         super().__init__(title)
 
 
@@ -58,9 +62,16 @@ def problem(
     status: int,
     advice: str = NOTHING_CHANGED,
     retry_after: int | None = None,
+    sign_in: str | None = None,
 ) -> Response:
     """Return a page that says what is wrong and what to do."""
-    values = {"title": title, "text": text, "advice": advice, "base": base_path(request)}
+    values = {
+        "title": title,
+        "text": text,
+        "advice": advice,
+        "sign_in": sign_in,
+        "base": base_path(request),
+    }
     response = render("error.html", values, status=status)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)

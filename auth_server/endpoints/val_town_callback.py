@@ -10,6 +10,7 @@ from auth_server.endpoints.parameters import parse
 from auth_server.endpoints.sign_in import begin_session, go_on
 from auth_server.services import ServicesDep
 from auth_server.sign_in.base import SignInRefusedError
+from auth_server.store.base import SignInTrip
 from shared.logs import get_logger
 from shared.refusals.pages import SIGN_IN_REFUSED
 from shared.refusals.transport import NOT_FOUND
@@ -38,19 +39,20 @@ async def callback(request: Request, services: ServicesDep) -> Response:
     pending = await browser.pending_of(request, services, trip.handle)
     if not services.val_town_sign_in.is_from_val_town(values.get("iss")):
         _log.warning("answer of another issuer", iss=values.get("iss", "")[:200])
-        raise _not_signed_in("The answer did not come from Val Town, so it was not used.")
+        raise _not_signed_in(trip, "The answer did not come from Val Town, so it was not used.")
     if "error" in values or "code" not in values:
         _log.info("val town answered with an error", error=values.get("error", "")[:64])
-        raise _not_signed_in("Val Town did not sign you in, or you chose not to.")
+        raise _not_signed_in(trip, "Val Town did not sign you in, or you chose not to.")
     try:
         arrival = await services.val_town_sign_in.arrive(trip, values["code"])
     except SignInRefusedError as error:
-        raise _not_signed_in(error.reason, status=error.status) from None
+        raise _not_signed_in(trip, error.reason, status=error.status) from None
     session_id = await begin_session(request, services, arrival.person)
     _log.info("signed in with val town", subject=arrival.person.subject, client_id=pending.client_id)
     return go_on(request, services, arrival.handle, pending, session_id)
 
 
-def _not_signed_in(reason: str, *, status: int = SIGN_IN_REFUSED.status) -> PageProblemError:
-    text = f"{reason} Go back to the sign-in page to try again or to sign in another way."
-    return PageProblemError("You are not signed in", text, status=status)
+def _not_signed_in(
+    trip: SignInTrip, reason: str, *, status: int = SIGN_IN_REFUSED.status
+) -> PageProblemError:
+    return PageProblemError("You are not signed in", reason, status=status, sign_in=trip.handle)

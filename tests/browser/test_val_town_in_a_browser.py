@@ -38,14 +38,13 @@ async def test_who_is_not_signed_in_there_is_told_so_and_can_try_again(
     app: OAuthClient, person: Person, axe: str | None, account: str, decision: str, status: int
 ) -> None:
     await person.open(app.authorize_url(PKCE))
-    form = person.page.url
     await person.press(BUTTON)
     await person.page.get_by_label("Account").select_option(account)
     shown = await person.press(decision)
     assert shown.status == status
     assert person.page.url.startswith(app.issuer)
     await look_at(person.page, f"error-val-town-{account}", axe)
-    await person.open(form)
+    await person.page.get_by_role("link", name="Sign in again").click()
     await person.sign_in()
     await person.press("Allow")
     assert person.came_back_with["code"]
