@@ -57,6 +57,7 @@ from shared.oauth.errors import OAuthNotEnabled
 from shared.rate_limit import RateLimiter
 from shared.redis.client import StoreError
 from shared.sealing import Sealer, UnsealError
+from shared.usage import UsageStore
 from shared.web.cors import CorsMiddleware, CorsRule
 from shared.web.faults import FaultMiddleware
 from shared.web.health import health_router, store_answers
@@ -164,6 +165,7 @@ def _services(
         pending=RedisPendingAuthorizationStore(redis, clock),
         sessions=RedisSessionStore(redis, clock),
         grants=grants,
+        usage=UsageStore(redis, clock),
         token_grants={grant.grant_type: grant for grant in token_grants},
         issuer=issuer,
         resources=resources,

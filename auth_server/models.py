@@ -73,6 +73,10 @@ class Grant:
     resource: str
     vals: tuple[str, ...] = ()
     """Ids of the vals it is limited to; empty: all that the scopes reach."""
+    version: int = 0
+    """How often the person has taken scopes from it; every access token belongs to one version."""
+    approved: tuple[str, ...] = ()
+    """The scopes that were approved first, when `scopes` are fewer by now."""
 
 
 @dataclass(frozen=True, slots=True)

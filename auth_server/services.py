@@ -23,6 +23,7 @@ from auth_server.store.base import ClientStore, GrantStore, PendingAuthorization
 from shared.clock import Clock
 from shared.rate_limit import Limit, RateLimiter
 from shared.sealing import Sealer
+from shared.usage import UsageStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Services:
     pending: PendingAuthorizationStore
     sessions: SessionStore
     grants: GrantStore
+    usage: UsageStore
     token_grants: Mapping[str, TokenGrant]
     issuer: TokenIssuer
     resources: Resources

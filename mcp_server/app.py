@@ -36,6 +36,7 @@ from mcp_server.resources.catalog import build_resources
 from mcp_server.services import Services
 from mcp_server.settings import McpSettings
 from mcp_server.tools.catalog import build_registry
+from mcp_server.usage_recorder import UsageRecorder
 from shared.background import running
 from shared.clock import Clock
 from shared.credentials import CredentialStore
@@ -46,6 +47,7 @@ from shared.redis.client import StoreError
 from shared.revocation import RevocationList
 from shared.sealing import KEY_BYTES, Sealer
 from shared.settings import SettingsError
+from shared.usage import UsageStore
 from shared.valtown.fair_share import FairShares
 from shared.valtown.oauth import ValTownOAuth
 from shared.web.cors import CorsMiddleware, CorsRule
@@ -106,6 +108,7 @@ def create_app(
     to_val_town = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=200))
     to_issuer = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=4))
     oauth = _build_oauth(settings, redis, to_issuer, to_val_town, clock) if settings.oauth_enabled else None
+    usage = UsageRecorder(UsageStore(redis, clock))
     services = Services(
         settings=settings,
         http=to_val_town,
@@ -114,6 +117,7 @@ def create_app(
         guard=Guard(oauth.verifier if oauth else None, legacy=settings.legacy_token_auth),
         refusals=Refusals(resource_metadata=resource_metadata_url(settings) if oauth else None),
         dispatcher=_build_dispatcher(settings, features, clock),
+        usage=usage,
         issuer_metadata=IssuerMetadata(
             to_issuer, clock, issuer=settings.oauth_issuer_url, internal_url=settings.auth_server_internal_url
         ),
@@ -126,8 +130,10 @@ def create_app(
             if http is None:
                 await stack.enter_async_context(to_val_town)
                 await stack.enter_async_context(to_issuer)
-            await stack.enter_async_context(running(oauth.tasks if oauth else {}, namespace="mcp:app"))
+            tasks = {**oauth.tasks, "usage": usage.run} if oauth else {}
+            await stack.enter_async_context(running(tasks, namespace="mcp:app"))
             yield
+            await usage.flush()
 
     app = _Application(
         McpEndpoint(services, paths=_endpoint_paths(settings)),

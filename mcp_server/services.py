@@ -13,6 +13,7 @@ from mcp_server.endpoints.errors import Refusals
 from mcp_server.endpoints.rebinding import AddressGuard
 from mcp_server.protocol.dispatcher import Dispatcher
 from mcp_server.settings import McpSettings
+from mcp_server.usage_recorder import UsageRecorder
 from shared.valtown.fair_share import FairShares
 
 
@@ -27,6 +28,7 @@ class Services:
     guard: Guard
     refusals: Refusals
     dispatcher: Dispatcher
+    usage: UsageRecorder
     issuer_metadata: IssuerMetadata
     val_town_tokens: ValTownTokens | None
     """None when OAuth is off: there are no grants then."""

@@ -41,6 +41,14 @@ def deny_key(grant_id: str, token_id: str | None = None) -> str:
     return f"{key}:{token_id}" if token_id else key
 
 
+def version_entry(version: int) -> str:
+    """Return what stands in place of a token where all tokens of one version of a grant are revoked.
+
+    A grant gets another version when its person takes scopes from it. No token has such an id.
+    """
+    return f"v{version}"
+
+
 def signing_key_entry(kid: str) -> tuple[str, str]:
     """Return what stands in place of grant and token where a signing key is revoked, with all it signed.
 

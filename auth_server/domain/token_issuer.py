@@ -16,7 +16,7 @@ from auth_server.domain.signing_keys import Keyring
 from auth_server.models import Grant
 from shared import strict_json
 from shared.clock import Clock
-from shared.oauth.access_token import GRANT_ID_CLAIM, TYP
+from shared.oauth.access_token import GRANT_ID_CLAIM, GRANT_VERSION_CLAIM, TYP
 from shared.oauth.authorization_details import details_of
 from shared.oauth.errors import InvalidGrant
 from shared.oauth.scopes import format_scope
@@ -56,6 +56,7 @@ class VerifiedAccessToken:
     scope: str
     issued_at: int
     expires_at: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ class TokenIssuer:
             "exp": now + self._lifetime,
             "jti": generate.token_id(),
             GRANT_ID_CLAIM: grant.grant_id,
+            **({GRANT_VERSION_CLAIM: grant.version} if grant.version else {}),
             **details_of(grant.vals),
         }
         return jwt.encode(header, claims, key.key, registry=REGISTRY)
@@ -172,6 +174,7 @@ class TokenIssuer:
                 scope=str(claims["scope"]),
                 issued_at=int(claims["iat"]),
                 expires_at=int(claims["exp"]),
+                version=int(claims.get(GRANT_VERSION_CLAIM, 0)),
             )
         except (JoseError, ValueError, KeyError, TypeError):
             return None

@@ -1,6 +1,6 @@
 """GET /account and its forms: the apps that a person has connected, and taking access back."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,12 +10,18 @@ from starlette.responses import RedirectResponse, Response
 from auth_server.domain import generate
 from auth_server.domain.redirect_uri import display_host
 from auth_server.endpoints import browser, pages
+from auth_server.endpoints.consent_form import Choice
 from auth_server.endpoints.parameters import read_form
-from auth_server.models import GrantSummary, PendingAuthorization, UserSession
+from auth_server.endpoints.usage_chart import chart_of
+from auth_server.grants.base import MAX_TRIES
+from auth_server.models import Grant, GrantSummary, PendingAuthorization, UserSession
 from auth_server.services import Services, ServicesDep
+from auth_server.store.base import Narrowing
 from shared.logs import get_logger
-from shared.oauth.scopes import expand
+from shared.oauth.errors import TemporarilyUnavailable
+from shared.oauth.scopes import expand, narrow
 from shared.policy import SCOPES
+from shared.usage import Usage
 
 router = APIRouter()
 _log = get_logger("oauth:account")
@@ -29,6 +35,9 @@ _SAID: Final = {
     "revoked": "The app is disconnected. Its next call is refused.",
     "all": "Every app is disconnected.",
     "gone": "That app was not connected any more.",
+    "narrowed": "The app has fewer permissions now, from its next call on.",
+    "same": "Nothing was changed: the app has no other permissions.",
+    "nothing": "Nothing was changed: no permission would be left. Disconnect the app instead.",
 }
 
 
@@ -52,6 +61,34 @@ async def revoke(request: Request, services: ServicesDep) -> Response:
     await services.grants.revoke(grant.grant_id, reason="revoked_by_person")
     _log.info("revoked", grant_id=grant.grant_id, client_id=grant.client_id, subject=session.subject)
     return _back(request, "revoked")
+
+
+@router.post("/account/narrow")
+async def narrow_grant(request: Request, services: ServicesDep) -> Response:
+    """Leave an app the permissions that are ticked, or those that it used."""
+    session, form = await _checked(request, services)
+    for _ in range(MAX_TRIES):
+        grant = await services.grants.find(form.get("grant", ""))
+        if grant is None or grant.subject != session.subject:
+            return _back(request, "gone")
+        kept = await _kept(services, grant, form)
+        scopes = narrow(grant.scopes, kept)
+        if not expand(scopes):
+            return _back(request, "nothing")
+        if expand(scopes) == expand(grant.scopes):
+            return _back(request, "same")
+        outcome = await services.grants.narrow(grant, scopes)
+        if outcome is Narrowing.OK:
+            _log.info("narrowed", grant_id=grant.grant_id, subject=session.subject, scope=" ".join(scopes))
+            return _back(request, "narrowed")
+    raise TemporarilyUnavailable("The grant is being changed; try again.")
+
+
+async def _kept(services: Services, grant: Grant, form: Mapping[str, str]) -> Collection[str]:
+    if form.get("keep") != "used":
+        return Choice.of(form).scopes
+    (usage,) = await services.usage.of([grant.grant_id])
+    return expand(name for name in usage.scopes if name in SCOPES)
 
 
 @router.post("/account/revoke-all")
@@ -112,29 +149,37 @@ async def _sign_in(request: Request, services: Services) -> Response:
 
 async def _page(request: Request, services: Services, session: UserSession, done: str) -> Response:
     grants = await services.grants.of_user(session.subject)
+    shown = grants[:MAX_SHOWN]
+    usages = await services.usage.of([grant.grant_id for grant in shown])
     values = {
         "base": pages.base_path(request),
         "csrf": browser.form_token(services, "account", "", session.session_id),
         "username": session.username,
-        "apps": [await _app(services, grant) for grant in grants[:MAX_SHOWN]],
+        "apps": [await _app(services, grant, usage) for grant, usage in zip(shown, usages, strict=True)],
         "more": max(len(grants) - MAX_SHOWN, 0),
         "said": _SAID.get(done, ""),
     }
     return pages.render("account.html", values)
 
 
-async def _app(services: Services, grant: GrantSummary) -> Mapping[str, object]:
+async def _app(services: Services, grant: GrantSummary, usage: Usage) -> Mapping[str, object]:
     client = await services.clients.find(grant.client_id)
     reach = expand(grant.scopes)
+    used = expand(name for name in usage.scopes if name in SCOPES)
     return {
         "grant_id": grant.grant_id,
         "name": (client.name if client else "") or "An app without a name",
         "pre_registered": client is not None and client.by_operator,
         "hosts": sorted({display_host(uri) for uri in client.redirect_uris}) if client else [],
-        "scopes": [scope for name, scope in SCOPES.items() if name in reach],
+        "scopes": [(scope, name in used) for name, scope in SCOPES.items() if name in reach],
+        "unused": bool(usage.last) and bool(reach - used) and bool(reach & used),
+        "tools": sorted(usage.tools.items(), key=lambda each: (-each[1], each[0])),
+        "first_use": "" if usage.first is None else _day(usage.first),
+        "last_use": "" if usage.last is None else _day(usage.last),
+        "chart": chart_of(usage.days),
         "vals": len(grant.vals),
         "since": _day(grant.created_at),
-        "used": "" if grant.used_at is None else _day(grant.used_at),
+        "renewed": "" if grant.used_at is None else _day(grant.used_at),
         "until": _day(grant.expires_at),
     }
 

@@ -77,7 +77,7 @@ async def _access_token(services: Services, client: Client, token: str) -> Mappi
     if access is None or access.expires_at <= services.clock.now():
         return None
     grant = await _grant_of(services, client, access.grant_id)
-    if grant is None or access.client_id != client.client_id:
+    if grant is None or access.client_id != client.client_id or access.version != grant.version:
         return None
     if access.audience not in services.settings.resources:
         return None

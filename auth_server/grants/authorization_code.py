@@ -9,11 +9,11 @@ from auth_server.domain.approval import code_grant_id
 from auth_server.domain.limits import WRONG_REDEMPTIONS
 from auth_server.domain.resource import Resources
 from auth_server.domain.token_issuer import TokenIssuer
-from auth_server.grants.base import required
+from auth_server.grants.base import MAX_TRIES, required
 from auth_server.models import Client
 from auth_server.store.base import ClientStore, CodeRedemption, GrantStore, Redemption
 from shared.logs import get_logger
-from shared.oauth.errors import InvalidGrant
+from shared.oauth.errors import InvalidGrant, TemporarilyUnavailable
 from shared.rate_limit import RateLimiter
 
 _log = get_logger("oauth:token")
@@ -51,10 +51,21 @@ class AuthorizationCodeGrant:
             InvalidRequest: a parameter is missing or malformed.
             InvalidTarget: another resource than the approved one is asked for; the code stays good.
             InvalidGrant: everything else. A valid replay has revoked the grant.
+            TemporarilyUnavailable: the grant is narrowed over and over.
             TooManyRequests: as InvalidGrant, when too much was wrong with this grant's code already.
         """
         code = required(form, "code")
         challenge = pkce.challenge_of(pkce.check_verifier(form.get("code_verifier")))
+        for _ in range(MAX_TRIES):
+            body = await self._exchange(form, client, code, challenge)
+            if body is not None:
+                return body
+        raise TemporarilyUnavailable("The grant is being changed; try again.")
+
+    async def _exchange(
+        self, form: Mapping[str, str], client: Client, code: str, challenge: str
+    ) -> str | None:
+        """Return the token response; None when the grant was narrowed meanwhile."""
         grant_id = code_grant_id(code)
         grant = None if grant_id is None else await self.grants.find(grant_id)
         if grant_id is None or grant is None or not self.admission.admits(grant.username):
@@ -73,9 +84,12 @@ class AuthorizationCodeGrant:
                 client_id=client.client_id,
                 redirect_uri=form.get("redirect_uri"),
                 code_challenge=challenge,
+                version=grant.version,
                 refresh_hash=None if refresh is None else refresh.token_hash,
             )
         )
+        if outcome is Redemption.CHANGED:
+            return None
         if outcome is not Redemption.OK:
             _log.info("code refused", reason=outcome.value, grant_id=grant_id, client_id=client.client_id)
             if outcome in _WRONG:

@@ -1,10 +1,13 @@
 """What a grant type is to the token endpoint."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from auth_server.models import Client
 from shared.oauth.errors import InvalidRequest
+
+MAX_TRIES: Final = 3
+"""How often a token is made anew because its grant was narrowed meanwhile."""
 
 
 class TokenGrant(Protocol):

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from auth_server.domain.admission import Admission
 from auth_server.domain.resource import Resources
 from auth_server.domain.token_issuer import RefreshToken, TokenIssuer
-from auth_server.grants.base import required
+from auth_server.grants.base import MAX_TRIES, required
 from auth_server.models import Client, Grant
 from auth_server.store.base import ClientStore, GrantStore, RefreshRotation, Rotation
 from shared.logs import get_logger
-from shared.oauth.errors import InvalidGrant, InvalidScope
-from shared.oauth.scopes import expand, parse_scope
+from shared.oauth.errors import InvalidGrant, InvalidScope, TemporarilyUnavailable
+from shared.oauth.scopes import expand, narrow, parse_scope
 from shared.policy import OFFLINE_ACCESS
 from shared.sealing import Sealer, UnsealError
 
@@ -42,8 +42,17 @@ class RefreshTokenGrant:
             InvalidScope: more is asked for than was granted; nothing was rotated.
             InvalidTarget: another resource is asked for; nothing was rotated.
             InvalidGrant: everything else. Reuse after the grace window has revoked the grant.
+            TemporarilyUnavailable: the grant is narrowed over and over.
         """
         presented = self.issuer.read_refresh_token(required(form, "refresh_token"))
+        for _ in range(MAX_TRIES):
+            body = await self._exchange(form, client, presented)
+            if body is not None:
+                return body
+        raise TemporarilyUnavailable("The grant is being changed; try again.")
+
+    async def _exchange(self, form: Mapping[str, str], client: Client, presented: RefreshToken) -> str | None:
+        """Return the token response; None when the grant was narrowed meanwhile."""
         grant = await self.grants.find(presented.grant_id)
         if grant is None or grant.client_id != client.client_id:
             raise InvalidGrant(_REFUSED)
@@ -61,11 +70,14 @@ class RefreshTokenGrant:
                 grant_id=grant.grant_id,
                 client_id=client.client_id,
                 generation=presented.generation,
+                version=grant.version,
                 presented_hash=presented.token_hash,
                 successor_hash=successor.token_hash,
                 sealed_response=_seal(presented, body),
             )
         )
+        if outcome is Rotation.CHANGED:
+            return None
         if outcome is Rotation.REPLAYED and sealed is not None:
             _log.info("refresh repeated", grant_id=grant.grant_id, client_id=client.client_id)
             return _unseal(presented, sealed)
@@ -83,9 +95,14 @@ def _requested_scopes(scope: str | None, grant: Grant) -> tuple[str, ...]:
         return grant.scopes
     requested = parse_scope(scope)
     reach = expand(requested)
-    # offline_access opens no tool, and many clients repeat it on every request.
-    if not reach or reach - expand(grant.scopes):
+    if not reach or reach - expand(grant.approved or grant.scopes):
         raise InvalidScope("The scope is nothing, or more than was granted.")
+    if grant.approved:
+        # The person took scopes back since, which is no fault of the client: it gets what is left.
+        requested = narrow(requested, expand(grant.scopes))
+        if not expand(requested):
+            raise InvalidScope("Nothing is left of this scope.")
+    # offline_access opens no tool, and many clients repeat it on every request.
     return tuple(name for name in requested if name != OFFLINE_ACCESS or name in grant.scopes)
 
 

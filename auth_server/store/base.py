@@ -3,6 +3,7 @@
 Every method may raise `StoreError`: then nothing is known about the outcome, and the caller answers 503.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -38,6 +39,17 @@ class Redemption(StrEnum):
     REUSED = "reused"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    CHANGED = "changed"
+    """The person took scopes from the grant meanwhile: make the token anew."""
+
+
+class Narrowing(StrEnum):
+    """What became of scopes that a person takes from a grant."""
+
+    OK = "ok"
+    CHANGED = "changed"
+    """Somebody else did meanwhile."""
+    GONE = "gone"
 
 
 class Rotation(StrEnum):
@@ -51,6 +63,8 @@ class Rotation(StrEnum):
     EXPIRED = "expired"
     REVOKED = "revoked"
     REUSED = "reused"
+    CHANGED = "changed"
+    """The person took scopes from the grant meanwhile: make the token anew."""
     AHEAD = "ahead"
     """Of a generation the store has not seen: it lost a write."""
 
@@ -73,6 +87,8 @@ class CodeRedemption:
     client_id: str
     redirect_uri: str | None
     code_challenge: str
+    version: int
+    """Of the grant, when the access token was made that goes out."""
     refresh_hash: str | None
     """Of the first refresh token; None when the client gets none."""
 
@@ -84,6 +100,8 @@ class RefreshRotation:
     grant_id: str
     client_id: str
     generation: int
+    version: int
+    """Of the grant, when the access token was made that goes out."""
     presented_hash: str
     successor_hash: str
     sealed_response: str
@@ -242,6 +260,13 @@ class GrantStore(Protocol):
 
         The previous token gets REPLAYED and the sealed response of its first use within the grace window;
         after it, REUSED, and the grant is revoked (RFC 9700 section 4.14.2).
+        """
+        ...
+
+    async def narrow(self, grant: Grant, scopes: Sequence[str]) -> Narrowing:
+        """Leave a grant these of its scopes, end the access tokens it has, and tell every mcp_server.
+
+        Atomic with `redeem` and `rotate`: no token with more goes out afterwards.
         """
         ...
 

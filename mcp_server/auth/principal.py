@@ -21,5 +21,7 @@ class Principal:
     legacy: bool = False
     key_id: str | None = None
     """The `kid` of the key that signed the token."""
+    version: int = 0
+    """Of the grant: each time its person takes scopes from it, the tokens of the version before end."""
     vals: frozenset[str] | None = None
     """Ids of the vals that the grant is limited to; None: all that the scopes reach."""

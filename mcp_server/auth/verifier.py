@@ -13,13 +13,20 @@ from mcp_server.auth.principal import Principal
 from shared import strict_json
 from shared.clock import Clock
 from shared.logs import get_logger
-from shared.oauth.access_token import GRANT_ID_CLAIM, LEEWAY, MAX_LIFETIME, SIGNING_ALGORITHMS, TYP
+from shared.oauth.access_token import (
+    GRANT_ID_CLAIM,
+    GRANT_VERSION_CLAIM,
+    LEEWAY,
+    MAX_LIFETIME,
+    SIGNING_ALGORITHMS,
+    TYP,
+)
 from shared.oauth.authorization_details import CLAIM, vals_of
 from shared.oauth.errors import InvalidToken
 from shared.oauth.scopes import expand, in_order
 from shared.oauth.signatures import REGISTRY
 from shared.policy import RESOURCE_SCOPES
-from shared.revocation import RevocationList
+from shared.revocation import RevocationList, version_entry
 from shared.sealing import from_base64url
 
 MAX_TOKEN_LENGTH: Final = 8192
@@ -127,20 +134,22 @@ class TokenVerifier:
 
     def _check_times(self, claims: Mapping[str, object]) -> None:
         now = self._clock.now()
-        expires, issued = _seconds(claims, "exp"), _seconds(claims, "iat")
+        expires, issued = _number(claims, "exp"), _number(claims, "iat")
         if expires <= now - LEEWAY:
             raise InvalidToken("The access token expired.")
         if not 0 < expires - issued <= MAX_LIFETIME:
             raise _invalid("it claims a lifetime no token has")
-        starts = _seconds(claims, "nbf") if "nbf" in claims else issued
+        starts = _number(claims, "nbf") if "nbf" in claims else issued
         if max(issued, starts) > now + LEEWAY:
             raise _invalid("it is not valid yet")
 
     def _check_revocation(self, principal: Principal) -> None:
         if not self._revocations.is_fresh():
             raise RevocationUnknownError
-        if self._revocations.is_revoked(principal.grant_id or "", principal.token_id or ""):
-            raise InvalidToken("The access token was revoked.")
+        grant_id = principal.grant_id or ""
+        for entry in (principal.token_id or "", version_entry(principal.version)):
+            if self._revocations.is_revoked(grant_id, entry):
+                raise InvalidToken("The access token was revoked.")
         if principal.key_id is not None:
             self._check_key(principal.key_id)
 
@@ -204,11 +213,21 @@ def _principal(claims: Mapping[str, object], kid: str) -> Principal:
         grant_id=_name(claims, GRANT_ID_CLAIM),
         granted=granted,
         scopes=expand(granted),
-        expires_at=_seconds(claims, "exp"),
+        expires_at=_number(claims, "exp"),
         token_id=_name(claims, "jti"),
         key_id=kid,
+        version=_version(claims),
         vals=_vals(claims),
     )
+
+
+def _version(claims: Mapping[str, object]) -> int:
+    if GRANT_VERSION_CLAIM not in claims:
+        return 0
+    version = _number(claims, GRANT_VERSION_CLAIM)
+    if version < 1:
+        raise _invalid(f"{GRANT_VERSION_CLAIM} is none")
+    return version
 
 
 def _vals(claims: Mapping[str, object]) -> frozenset[str] | None:
@@ -220,10 +239,10 @@ def _vals(claims: Mapping[str, object]) -> frozenset[str] | None:
         raise _invalid(str(error)) from None
 
 
-def _seconds(claims: Mapping[str, object], name: str) -> int:
+def _number(claims: Mapping[str, object], name: str) -> int:
     value = claims.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise _invalid(f"{name} is no whole number of seconds")
+        raise _invalid(f"{name} is no whole number")
     return value
 
 

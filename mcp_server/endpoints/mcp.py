@@ -91,7 +91,8 @@ class McpEndpoint:
             "caller", client_id=principal.client_id, grant_id=principal.grant_id, legacy=principal.legacy
         )
         try:
-            self._services.dispatcher.permit(incoming, principal.scopes)
+            uses = self._services.dispatcher.permit(incoming, principal.scopes)
+            self._services.usage.count(principal, uses)
             host = RequestHost(caller, self._services, reply)
             answer = await self._services.dispatcher.run(incoming, host)
         except ScopeRequiredError as error:

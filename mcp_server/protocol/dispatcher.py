@@ -19,6 +19,7 @@ from mcp_server.protocol.jsonrpc import (
     read_message,
 )
 from mcp_server.protocol.methods import Exchange, Methods
+from mcp_server.protocol.reach import Use
 from mcp_server.protocol.versions import Revision
 from shared.logs import get_logger
 from shared.refusals.json_rpc import UNREADABLE_BODY
@@ -74,15 +75,19 @@ class Dispatcher:
                 check_parameters(message, headers, self._methods.parameter_headers(message))
         return Incoming(revision, (message,))
 
-    def permit(self, incoming: Incoming, scopes: frozenset[str]) -> None:
-        """Check every call in a body before the first one runs.
+    def permit(self, incoming: Incoming, scopes: frozenset[str]) -> list[Use]:
+        """Check every call in a body before the first one runs; return what they are about.
 
         Raises:
             ScopeRequiredError: for the first tool, resource or prompt that these scopes do not open.
         """
+        uses = []
         for message in incoming.messages:
             if isinstance(message, Request):
-                self._methods.check_scope(message, scopes)
+                use = self._methods.check_scope(message, scopes)
+                if use is not None:
+                    uses.append(use)
+        return uses
 
     async def run(self, incoming: Incoming, host: Host) -> Answer:
         """Return the answer to a body; what no tool foresees, such as a store's fault, passes through."""

@@ -1,6 +1,7 @@
 """Which scope a request needs: judged before anything runs, so that the refusal is an HTTP 403."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from mcp_server.protocol.features import Features
@@ -29,6 +30,14 @@ class Offered(Protocol):
         """The one scope it needs; None: any valid token."""
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one request is about, and its method."""
+
+    method: str
+    offered: Offered
+
+
 class Reach:
     """Finds what a request is about and holds its scope against the caller's."""
 
@@ -44,8 +53,10 @@ class Reach:
             "completion/complete": lambda params: self.completed(params.get("ref")),
         }
 
-    def check(self, request: Request, scopes: frozenset[str]) -> None:
-        """Refuse a request for something beyond these scopes; say nothing about any other.
+    def check(self, request: Request, scopes: frozenset[str]) -> Use | None:
+        """Refuse a request for something beyond these scopes; return what any other is about.
+
+        None: about nothing that has a scope, or that exists.
 
         Raises:
             ScopeRequiredError: it exists and needs a scope that is not among them.
@@ -54,6 +65,7 @@ class Reach:
         offered = find(request.params) if find is not None else None
         if offered is not None and offered.scope is not None and offered.scope not in scopes:
             raise ScopeRequiredError(offered.name, offered.scope)
+        return None if offered is None else Use(request.method, offered)
 
     def completed(self, reference: object) -> Offered | None:
         """Return what a `ref` of `completion/complete` names."""

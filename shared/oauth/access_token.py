@@ -1,6 +1,7 @@
 """The access token both services agree on: a JWT of type at+jwt (RFC 9068).
 
-Its claims: iss, sub, aud, client_id, scope, iat, exp, jti (section 2.2, with `scope` always there) and gid.
+Its claims: iss, sub, aud, client_id, scope, iat, exp, jti (section 2.2, with `scope` always there), gid, and,
+once the person has taken scopes from the grant, gver.
 """
 
 from typing import Final
@@ -10,6 +11,9 @@ TYP: Final = "at+jwt"
 
 GRANT_ID_CLAIM: Final = "gid"
 """Ours: one approval by one person, and everything issued from it. Revocation works on it."""
+
+GRANT_VERSION_CLAIM: Final = "gver"
+"""Ours: how often the person had taken scopes from the grant by then; left out while never."""
 
 SIGNING_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 """Every algorithm a signing key of ours may have; each key is pinned to one."""

@@ -38,14 +38,18 @@ async def chromium(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="package")
-def services(
-    chromium: Browser, database: Callable[[int], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Deployment]:
+def store(database: Callable[[int], str]) -> str:
+    """Return the URL of the services' store, empty when the first test begins."""
+    return database(9)
+
+
+@pytest.fixture(scope="package")
+def services(chromium: Browser, store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Return the sandbox and both services."""
     folder = tmp_path_factory.mktemp("pages")
     port = str(free_port())
     settings = {"SANDBOX_PORT": port, "VAL_TOWN_OAUTH_ISSUER": f"http://127.0.0.1:{port}/oauth"}
-    with deploy(database(9), folder, OAUTH_ALLOWED_USERS="ada", **settings) as running:
+    with deploy(store, folder, OAUTH_ALLOWED_USERS="ada", **settings) as running:
         yield running
 
 

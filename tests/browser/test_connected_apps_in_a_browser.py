@@ -3,8 +3,10 @@
 import httpx
 import pytest
 
-from dev.deployment import Deployment
-from dev.flow import OAuthClient
+from dev.flow import OAuthClient, claims_of
+from shared.clock import Clock
+from shared.redis.client import connect as connect_to
+from shared.usage import Calls, UsageStore
 from tests.browser.looks import look_at
 from tests.browser.person import PKCE, Person
 from tests.requirements import requirement
@@ -12,27 +14,46 @@ from tests.requirements import requirement
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
 
 
-async def connect(app: OAuthClient, person: Person) -> str:
-    """Connect the app; return its refresh token."""
+async def use(store: str, grant_id: str) -> None:
+    """Note calls of an app, as the MCP server does every ten seconds."""
+    calls = Calls()
+    for _ in range(3):
+        calls.add(tool="list_my_vals", scope="vals:read")
+    calls.add(tool="whoami", scope=None)
+    clock = Clock(-3 * 86_400)
+    async with connect_to(store) as redis:
+        await UsageStore(redis, clock).add(grant_id, calls)
+        await UsageStore(redis, Clock()).add(grant_id, calls)
+
+
+async def connect(app: OAuthClient, person: Person) -> dict[str, str]:
+    """Connect the app; return its tokens."""
     await person.open(app.authorize_url(PKCE, scope="vals:read blobs:read"))
     if await person.page.get_by_label("API token").count():
         await person.sign_in()
     await person.press("Allow")
     answer = await app.redeem(person.came_back_with["code"], PKCE.verifier)
-    token: str = answer.json()["refresh_token"]
-    return token
+    return dict(answer.json())
 
 
 @requirement("O33")
 async def test_a_person_looks_at_their_apps_and_disconnects_them(
-    services: Deployment, app: OAuthClient, person: Person, axe: str | None
+    store: str, app: OAuthClient, person: Person, axe: str | None
 ) -> None:
-    tokens = [await connect(app, person), await connect(app, person)]
+    issued = [await connect(app, person), await connect(app, person)]
+    tokens = [each["refresh_token"] for each in issued]
+    await use(store, claims_of(issued[0]["access_token"])["gid"])
     shown = await person.open(f"{app.issuer}/account")
     assert shown.status == httpx.codes.OK
     await look_at(person.page, "account", axe)
-    await person.page.locator("summary").first.click()
+    for summary in await person.page.locator("summary").all():
+        await summary.click()
     assert await person.page.get_by_text("See your vals").first.is_visible()
+    assert await person.page.get_by_text("list_my_vals").is_visible()
+    await look_at(person.page, "account-opened", axe)
+    await person.press("Keep what was used by Notebook")
+    said = await person.page.get_by_role("status").inner_text()
+    assert said == "The app has fewer permissions now, from its next call on."
     first = person.page.get_by_role("button", name="Disconnect").first
     async with person.page.expect_navigation():
         await first.click()

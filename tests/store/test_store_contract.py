@@ -79,6 +79,7 @@ async def pending_code(store: RedisGrantStore) -> CodeRedemption:
         client_id=grant.client_id,
         redirect_uri=code.redirect_uri,
         code_challenge=code.code_challenge,
+        version=0,
         refresh_hash="refresh-1",
     )
 
@@ -91,6 +92,7 @@ async def active_grant(store: RedisGrantStore) -> RefreshRotation:
         grant_id=redemption.grant_id,
         client_id=redemption.client_id,
         generation=1,
+        version=0,
         presented_hash="refresh-1",
         successor_hash="refresh-2",
         sealed_response="response",

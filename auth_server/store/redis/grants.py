@@ -1,6 +1,6 @@
 """Grants: `vt:{<grant id>}:grant`, `:code`, `:successor`, `:credential`, deny keys; all in one hash slot."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
@@ -9,7 +9,14 @@ from redis.asyncio import Redis
 
 from auth_server.models import AuthorizationCode, Grant, GrantSummary
 from auth_server.settings import AuthSettings
-from auth_server.store.base import CODE_SECONDS, CodeRedemption, Redemption, RefreshRotation, Rotation
+from auth_server.store.base import (
+    CODE_SECONDS,
+    CodeRedemption,
+    Narrowing,
+    Redemption,
+    RefreshRotation,
+    Rotation,
+)
 from auth_server.store.redis.grant_list import GrantList, grant_key, user_key
 from auth_server.store.redis.misses import OnMiss, nothing_to_check
 from shared.clock import Clock
@@ -17,7 +24,8 @@ from shared.credentials import credential_key
 from shared.oauth.access_token import LEEWAY
 from shared.redis.client import StoreError, read_hash
 from shared.redis.scripts import load_script
-from shared.revocation import CHANNEL, deny_key
+from shared.revocation import CHANNEL, deny_key, version_entry
+from shared.usage import usage_key
 
 TOMBSTONE_LIFETIME = 86_400
 """Seconds for which a used code and a revoked grant are remembered as such."""
@@ -69,6 +77,7 @@ class RedisGrantStore:
         self._redeem = load_script(redis, _PACKAGE, "redeem_authorization_code", prelude="transitions")
         self._rotate = load_script(redis, _PACKAGE, "rotate_refresh_token", prelude="transitions")
         self._revoke = load_script(redis, _PACKAGE, "revoke_grant", prelude="transitions", allow_oom=True)
+        self._narrow = load_script(redis, _PACKAGE, "narrow_grant", prelude="transitions", allow_oom=True)
         self._revoke_token = load_script(
             redis, _PACKAGE, "revoke_access_token", prelude="transitions", allow_oom=True
         )
@@ -114,6 +123,8 @@ class RedisGrantStore:
             scopes=tuple(record["scope"].split()),
             resource=record["resource"],
             vals=tuple(record.get("vals", "").split()),
+            version=int(record.get("version", 0)),
+            approved=tuple(record.get("approved", "").split()),
         )
 
     async def of_user(self, subject: str) -> list[GrantSummary]:
@@ -139,7 +150,7 @@ class RedisGrantStore:
         """Check a code against everything it is bound to and use it up, in one script."""
         keys = _Keys(redemption.grant_id)
         outcome = await self._redeem(
-            keys=[keys.grant, keys.code, keys.credential, keys.deny, keys.successor],
+            keys=[keys.grant, keys.code, keys.credential, keys.deny, keys.successor, keys.usage],
             args=[
                 self._offset(),
                 redemption.grant_id,
@@ -154,6 +165,7 @@ class RedisGrantStore:
                 _SKEW_SECONDS,
                 CHANNEL,
                 TOMBSTONE_LIFETIME * 1000,
+                redemption.version,
             ],
         )
         return Redemption(outcome)
@@ -162,7 +174,7 @@ class RedisGrantStore:
         """Replace the current refresh token by its successor, in one script."""
         keys = _Keys(rotation.grant_id)
         outcome, response = await self._rotate(
-            keys=[keys.grant, keys.successor, keys.credential, keys.deny, keys.code],
+            keys=[keys.grant, keys.successor, keys.credential, keys.deny, keys.code, keys.usage],
             args=[
                 self._offset(),
                 rotation.grant_id,
@@ -177,15 +189,31 @@ class RedisGrantStore:
                 _SKEW_SECONDS,
                 CHANNEL,
                 TOMBSTONE_LIFETIME * 1000,
+                rotation.version,
             ],
         )
         return Rotation(outcome), response or None
+
+    async def narrow(self, grant: Grant, scopes: Sequence[str]) -> Narrowing:
+        """Leave a grant these of its scopes, and end the access tokens it has, in one script."""
+        outcome = await self._narrow(
+            keys=[grant_key(grant.grant_id), deny_key(grant.grant_id, version_entry(grant.version))],
+            args=[
+                self._offset(),
+                grant.grant_id,
+                grant.version,
+                " ".join(scopes),
+                _SKEW_SECONDS,
+                CHANNEL,
+            ],
+        )
+        return Narrowing(outcome)
 
     async def revoke(self, grant_id: str, *, reason: str) -> bool:
         """End a grant and everything issued from it, and tell every mcp_server."""
         keys = _Keys(grant_id)
         alive = await self._revoke(
-            keys=[keys.grant, keys.code, keys.successor, keys.credential, keys.deny],
+            keys=[keys.grant, keys.code, keys.successor, keys.credential, keys.deny, keys.usage],
             args=[
                 self._offset(),
                 grant_id,
@@ -255,3 +283,4 @@ class _Keys:
         self.successor = f"vt:{{{grant_id}}}:successor"
         self.credential = credential_key(grant_id)
         self.deny = deny_key(grant_id)
+        self.usage = usage_key(grant_id)

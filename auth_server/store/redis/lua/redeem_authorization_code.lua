@@ -1,11 +1,12 @@
 -- Checks a code against everything it is bound to and uses it up.
 --
--- KEYS  1 grant   2 code   3 credential   4 deny   5 successor
+-- KEYS  1 grant   2 code   3 credential   4 deny   5 successor   6 usage
 -- ARGV  1 clock offset (ms)   2 grant id   3 code hash   4 client id   5 redirect uri sent ('0' or '1')
 --       6 redirect uri   7 code challenge made from the verifier   8 refresh token hash ('' for none)
 --       9 refresh token life (ms)   10 access token life (ms)   11 clock skew (s)   12 feed channel
---       13 tombstone life (ms)
+--       13 tombstone life (ms)   14 version of the grant that the access token was made for
 -- Returns a Redemption. 'ok' at most once per code; 'reused' has revoked the grant; all others changed nothing.
+-- 'changed': the person narrowed the grant since the token was made.
 --
 -- Used is judged before expired, so that a late replay is still noticed; and after client, redirect uri and
 -- verifier, so that nobody without them can revoke a grant (OAuth 2.1 section 7.5.2).
@@ -21,13 +22,14 @@ local status = redis.call('HGET', KEYS[1], 'status')
 if code.status ~= 'new' then
   if status ~= 'revoked' then
     local access_until = redis.call('HGET', KEYS[1], 'access_until')
-    end_grant(KEYS[1], KEYS[2], KEYS[5], KEYS[3], 'code_reused', now)
+    end_grant(KEYS[1], KEYS[2], KEYS[5], KEYS[3], KEYS[6], 'code_reused', now)
     deny(KEYS[4], ARGV[2], deny_seconds(access_until, now, ARGV[11]), ARGV[12])
   end
   return 'reused'
 end
 if tonumber(code.expires_at) <= now then return 'expired' end
 if status ~= 'pending' then return 'revoked' end
+if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[14] then return 'changed' end
 
 local ends_at = tonumber(redis.call('HGET', KEYS[1], 'ends_at'))
 local life = tonumber(ARGV[10])

@@ -1,11 +1,13 @@
 -- Replaces the current refresh token of a family by its successor.
 --
--- KEYS  1 grant   2 successor   3 credential   4 deny   5 code
+-- KEYS  1 grant   2 successor   3 credential   4 deny   5 code   6 usage
 -- ARGV  1 clock offset (ms)   2 grant id   3 client id   4 generation presented   5 hash presented
 --       6 hash of the successor   7 sealed response   8 grace window (ms)   9 refresh token life (ms)
 --       10 access token life (ms)   11 clock skew (s)   12 feed channel   13 tombstone life (ms)
+--       14 version of the grant that the access token was made for
 -- Returns {Rotation, sealed response or ''}. 'ok' once per generation; 'replayed' repeats the first answer;
--- 'reused' has revoked the grant; all others changed nothing.
+-- 'reused' has revoked the grant; all others changed nothing. 'changed': the person narrowed the grant since the
+-- token was made. A repeated first answer may hold a token from before: it is denied, and the refresh token is good.
 local now = milliseconds(ARGV[1])
 local grant = {}
 local flat = redis.call('HGETALL', KEYS[1])
@@ -20,6 +22,7 @@ if tonumber(grant.ends_at) <= now then return { 'expired', '' } end
 
 if grant.refresh == ARGV[5] then
   if tonumber(grant.idle_at) <= now then return { 'expired', '' } end
+  if (grant.version or '0') ~= ARGV[14] then return { 'changed', '' } end
   local refresh_life = tonumber(ARGV[9])
   redis.call('HSET', KEYS[1], 'previous', grant.refresh, 'rotated_at', now, 'refresh', ARGV[6],
     'generation', generation + 1, 'idle_at', now + refresh_life, 'used_at', now,
@@ -41,7 +44,7 @@ if grant.previous == ARGV[5] and now - tonumber(grant.rotated_at) < tonumber(ARG
   local response = redis.call('GET', KEYS[2])
   if response then return { 'replayed', response } end
 end
-end_grant(KEYS[1], KEYS[5], KEYS[2], KEYS[3], 'refresh_token_reused', now)
+end_grant(KEYS[1], KEYS[5], KEYS[2], KEYS[3], KEYS[6], 'refresh_token_reused', now)
 redis.call('PEXPIRE', KEYS[1], ARGV[13])
 deny(KEYS[4], ARGV[2], deny_seconds(grant.access_until, now, ARGV[11]), ARGV[12])
 return { 'reused', '' }

@@ -18,8 +18,8 @@ local function deny(deny_key, entry, seconds, channel)
 end
 
 -- Ends a grant: it stays as a tombstone, so that revoked is told apart from unknown; its secrets go.
-local function end_grant(grant_key, code_key, successor_key, credential_key, reason, now)
+local function end_grant(grant_key, code_key, successor_key, credential_key, usage_key, reason, now)
   redis.call('HSET', grant_key, 'status', 'revoked', 'reason', reason, 'revoked_at', now)
   redis.call('HDEL', grant_key, 'refresh', 'previous')
-  redis.call('DEL', code_key, successor_key, credential_key)
+  redis.call('DEL', code_key, successor_key, credential_key, usage_key)
 end
