@@ -14,6 +14,7 @@ from auth_server.domain.approval import Approval
 from auth_server.domain.limits import registrations
 from auth_server.domain.redirect_uri import RedirectPolicy
 from auth_server.domain.registration_token import RegistrationTokens
+from auth_server.domain.remembered_consent import RememberedConsents
 from auth_server.domain.resource import Resources
 from auth_server.domain.signing_keys import Keyring
 from auth_server.domain.token_issuer import TokenIssuer
@@ -44,6 +45,7 @@ from auth_server.sign_in.owner import OwnerSignIn
 from auth_server.sign_in.val_town import ValTownSignIn
 from auth_server.store.base import ClientStore, GrantStore
 from auth_server.store.redis.clients import RedisClientStore
+from auth_server.store.redis.consents import RedisConsentStore
 from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
 from auth_server.store.redis.keyring import RedisKeyringStore
 from auth_server.store.redis.pending_authorizations import RedisPendingAuthorizationStore
@@ -176,6 +178,7 @@ def _services(
         ),
         limiter=limiter,
         approval=Approval(grants, sealer),
+        remembered=RememberedConsents(RedisConsentStore(redis, seconds=settings.oauth_grant_ttl), grants),
         person_vals=PersonVals(http, settings.val_town_api_url, sealer, _server_token(settings)),
         admission=admission,
         key_keeper=keeper,

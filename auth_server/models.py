@@ -39,6 +39,7 @@ class PendingAuthorization:
 
     `browser` is the hash of that browser's cookie. When a new sign-in was asked for,
     `signed_in_before` is the hash of the session that does not count; otherwise it is empty.
+    `ask_for_consent`: the client wants the person to be asked, whatever was remembered.
     """
 
     client_id: str
@@ -49,6 +50,7 @@ class PendingAuthorization:
     resource: str
     browser: str
     signed_in_before: str
+    ask_for_consent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,23 @@ class GrantSummary:
     used_at: int | None
     expires_at: int
     vals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedConsent:
+    """A decision that its person lets count again.
+
+    Attributes:
+        request: the hash of the request it answers, with the client as the person saw it.
+        grant_id: the grant it made; it counts no longer than that lives.
+        kept: the fine scopes that were left ticked.
+        vals: ids of the vals it is limited to; empty: all that the scopes reach.
+    """
+
+    request: str
+    grant_id: str
+    kept: tuple[str, ...]
+    vals: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from auth_server.domain.admission import Admission
 from auth_server.domain.approval import Approval
 from auth_server.domain.redirect_uri import RedirectPolicy
 from auth_server.domain.registration_token import RegistrationTokens
+from auth_server.domain.remembered_consent import RememberedConsents
 from auth_server.domain.resource import Resources
 from auth_server.domain.signing_keys import Keyring
 from auth_server.domain.token_issuer import TokenIssuer
@@ -47,6 +48,7 @@ class Services:
     registration_limit: Limit
     limiter: RateLimiter
     approval: Approval
+    remembered: RememberedConsents
     person_vals: PersonVals
     admission: Admission
     key_keeper: KeyKeeper

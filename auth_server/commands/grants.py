@@ -12,6 +12,7 @@ from auth_server.commands.session import ask, end, with_store
 from auth_server.models import GrantSummary
 from auth_server.settings import AuthSettings
 from auth_server.store.redis.clients import RedisClientStore
+from auth_server.store.redis.consents import RedisConsentStore
 from auth_server.store.redis.grant_list import GrantFilter, GrantList
 from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
 from shared.clock import Clock
@@ -93,8 +94,7 @@ def revoke(
 
     async def take_back(settings: AuthSettings, redis: Redis) -> list[str]:
         await KeyCheck(redis, settings.sealer).examine()
-        grants = RedisGrantStore(redis, Clock(), GrantLifetimes.of(settings))
-        return [each for each in grant_ids if await grants.revoke(each, reason="revoked_by_operator")]
+        return await _take_back(settings, redis, grant_ids)
 
     revoked = with_store(take_back)
     if grant_id and not revoked:
@@ -103,6 +103,19 @@ def revoke(
         print_json({"revoked": revoked})
         return
     typer.echo(f"Revoked: {len(revoked)}")
+
+
+async def _take_back(settings: AuthSettings, redis: Redis, grant_ids: Sequence[str]) -> list[str]:
+    grants = RedisGrantStore(redis, Clock(), GrantLifetimes.of(settings))
+    remembered = RedisConsentStore(redis, seconds=settings.oauth_grant_ttl)
+    revoked = []
+    for grant_id in grant_ids:
+        if (grant := await grants.find(grant_id)) is not None:
+            # First, so that the app does not come back without the person.
+            await remembered.forget(grant.subject, grant.client_id)
+        if await grants.revoke(grant_id, reason="revoked_by_operator"):
+            revoked.append(grant_id)
+    return revoked
 
 
 def _selected(wanted: GrantFilter) -> list[str]:

@@ -58,6 +58,7 @@ async def revoke(request: Request, services: ServicesDep) -> Response:
     # Somebody else's is as good as none: nobody learns that it exists.
     if grant is None or grant.subject != session.subject:
         return _back(request, "gone")
+    await services.remembered.forget(session.subject, grant.client_id)
     await services.grants.revoke(grant.grant_id, reason="revoked_by_person")
     _log.info("revoked", grant_id=grant.grant_id, client_id=grant.client_id, subject=session.subject)
     return _back(request, "revoked")
@@ -77,6 +78,7 @@ async def narrow_grant(request: Request, services: ServicesDep) -> Response:
             return _back(request, "nothing")
         if expand(scopes) == expand(grant.scopes):
             return _back(request, "same")
+        await services.remembered.forget(session.subject, grant.client_id)
         outcome = await services.grants.narrow(grant, scopes)
         if outcome is Narrowing.OK:
             _log.info("narrowed", grant_id=grant.grant_id, subject=session.subject, scope=" ".join(scopes))
@@ -100,6 +102,7 @@ async def revoke_all(request: Request, services: ServicesDep) -> Response:
     # Again until there is none: the list is bounded.
     while grants := await services.grants.of_user(session.subject):
         for grant in grants:
+            await services.remembered.forget(session.subject, grant.client_id)
             await services.grants.revoke(grant.grant_id, reason="revoked_by_person")
     _log.info("revoked all", subject=session.subject)
     return _back(request, "all")
@@ -164,6 +167,7 @@ async def _page(request: Request, services: Services, session: UserSession, done
 
 async def _app(services: Services, grant: GrantSummary, usage: Usage) -> Mapping[str, object]:
     client = await services.clients.find(grant.client_id)
+    remembered = await services.remembered.is_remembered(grant)
     reach = expand(grant.scopes)
     used = expand(name for name in usage.scopes if name in SCOPES)
     return {
@@ -178,6 +182,7 @@ async def _app(services: Services, grant: GrantSummary, usage: Usage) -> Mapping
         "last_use": "" if usage.last is None else _day(usage.last),
         "chart": chart_of(usage.days),
         "vals": len(grant.vals),
+        "remembered": remembered,
         "since": _day(grant.created_at),
         "renewed": "" if grant.used_at is None else _day(grant.used_at),
         "until": _day(grant.expires_at),

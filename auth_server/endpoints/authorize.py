@@ -81,6 +81,7 @@ async def _send_to_person(
             resource=validated.resource,
             browser=generate.digest(secret),
             signed_in_before=before,
+            ask_for_consent="consent" in validated.prompt,
         ),
     )
     step = "sign-in" if session is None or before else "consent"

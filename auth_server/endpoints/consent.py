@@ -1,19 +1,21 @@
 """GET and POST /oauth/consent: the person decides, once (RFC 6749 section 4.1.2, OAuth 2.1 section 7.9)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from auth_server.domain import generate
-from auth_server.domain.approval import open_session_credential
+from auth_server.domain.approval import code_grant_id, open_session_credential
 from auth_server.domain.authorization_request import client_redirects_to
 from auth_server.domain.redirect_uri import display_host, form_action_source, leads_to_this_computer
+from auth_server.domain.remembered_consent import can_be_remembered
 from auth_server.endpoints import browser, pages
 from auth_server.endpoints.consent_form import Choice, ChoiceError
 from auth_server.endpoints.errors import redirect_back
 from auth_server.endpoints.parameters import read_form
-from auth_server.models import Client, PendingAuthorization, UserSession
+from auth_server.models import Client, PendingAuthorization, RememberedConsent, UserSession
 from auth_server.services import Services, ServicesDep
 from shared.credentials import OAuthTokens
 from shared.logs import get_logger
@@ -50,6 +52,9 @@ async def _show(request: Request, services: Services, txn: str) -> Response:
     waiting = await _waiting(request, services, txn, pending)
     if waiting is None:
         return _sign_in_first(request, txn)
+    remembered = await services.remembered.recall(waiting.client, pending, waiting.session.subject)
+    if remembered is not None:
+        return await _approve_again(request, services, waiting, remembered)
     return await _page(request, services, waiting, Choice())
 
 
@@ -78,29 +83,55 @@ async def _submit(request: Request, services: Services) -> Response:
         vals = await choice.chosen_vals(services.person_vals, waiting.session)
     except ChoiceError as error:
         return await _page(request, services, waiting, choice, problem=str(error))
-    return await _approve(request, services, waiting, choice, vals)
+    # What is decided here takes the place of what was decided before.
+    await services.remembered.forget(waiting.session.subject, waiting.client.client_id)
+    code = await _approve(request, services, waiting, choice.scopes, vals)
+    if choice.remember:
+        await services.remembered.remember(
+            waiting.client,
+            waiting.pending,
+            waiting.session.subject,
+            grant_id=code_grant_id(code) or "",
+            kept=choice.scopes,
+            vals=vals,
+        )
+    return _to_client(services, waiting.pending, {"code": code})
 
 
 async def _deny(request: Request, services: Services, waiting: _Waiting) -> Response:
     pending = await _take(request, services, waiting)
+    await services.remembered.forget(waiting.session.subject, pending.client_id)
     _log.info("denied", client_id=pending.client_id, subject=waiting.session.subject)
-    denied = AccessDenied("The person refused.")
-    issuer = services.settings.oauth_issuer_url
-    return redirect_back(pending.redirect_uri, pending.state, issuer, denied.members())
+    return _to_client(services, pending, AccessDenied("The person refused.").members())
+
+
+async def _approve_again(
+    request: Request, services: Services, waiting: _Waiting, remembered: RememberedConsent
+) -> Response:
+    """Answer as the person did before, without a page between."""
+    code = await _approve(request, services, waiting, remembered.kept, remembered.vals)
+    subject = waiting.session.subject
+    if await services.remembered.recall(waiting.client, waiting.pending, subject) != remembered:
+        # Taken back while this went on: what was made meanwhile goes too, before anybody gets it.
+        await services.grants.revoke(code_grant_id(code) or "", reason="revoked_by_person")
+        raise browser.stale_page()
+    return _to_client(services, waiting.pending, {"code": code})
 
 
 async def _approve(
-    request: Request, services: Services, waiting: _Waiting, choice: Choice, vals: tuple[str, ...]
-) -> Response:
+    request: Request, services: Services, waiting: _Waiting, kept: Collection[str], vals: tuple[str, ...]
+) -> str:
     pending = await _take(request, services, waiting)
     credential = open_session_credential(services.sealer, waiting.session)
     if isinstance(credential, OAuthTokens) and not await services.sessions.end(waiting.session.session_id):
         # Its refresh token is good for one use, so it serves one app; the next one asks Val Town again.
         raise browser.stale_page()
     await services.clients.hold(pending.client_id)
-    code = await services.approval.approve(pending, waiting.session, choice.scopes, vals)
-    issuer = services.settings.oauth_issuer_url
-    return redirect_back(pending.redirect_uri, pending.state, issuer, {"code": code})
+    return await services.approval.approve(pending, waiting.session, kept, vals)
+
+
+def _to_client(services: Services, pending: PendingAuthorization, members: dict[str, str]) -> Response:
+    return redirect_back(pending.redirect_uri, pending.state, services.settings.oauth_issuer_url, members)
 
 
 async def _take(request: Request, services: Services, waiting: _Waiting) -> PendingAuthorization:
@@ -152,6 +183,7 @@ async def _page(
         "resource": waiting.pending.resource,
         "areas": areas,
         "choice": choice,
+        "can_be_remembered": can_be_remembered(waiting.pending),
         "can_limit": can_limit,
         "vals": vals,
         "problem": problem,

@@ -13,6 +13,7 @@ from shared.policy import SCOPES
 # One field name for each box: a form may not repeat a parameter.
 SCOPE_FIELD: Final = "scope."
 VAL_FIELD: Final = "val."
+REMEMBER_FIELD: Final = "remember"
 LIMIT_FIELD: Final = "limit"
 NAMES_FIELD: Final = "more_vals"
 
@@ -34,12 +35,14 @@ class Choice:
         limited: whether only the vals named are meant; otherwise those ticked meanwhile do not count.
         vals: ids of the vals that are ticked.
         names: others as they were written, `owner/name` between commas.
+        remember: whether the same request shall not be asked about again.
     """
 
     scopes: frozenset[str] = frozenset(SCOPES)
     limited: bool = False
     vals: frozenset[str] = frozenset()
     names: str = ""
+    remember: bool = False
 
     @classmethod
     def of(cls, form: Mapping[str, str]) -> "Choice":
@@ -50,6 +53,7 @@ class Choice:
             limited=LIMIT_FIELD in form,
             vals=frozenset(val_id for val_id in given if is_val_id(val_id)),
             names=form.get(NAMES_FIELD, "")[:_LONGEST],
+            remember=REMEMBER_FIELD in form,
         )
 
     async def chosen_vals(self, vals: PersonVals, session: UserSession) -> tuple[str, ...]:

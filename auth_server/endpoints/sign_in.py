@@ -6,6 +6,8 @@ from starlette.responses import RedirectResponse, Response
 from auth_server.domain import generate
 from auth_server.domain.approval import seal_session_credential
 from auth_server.domain.limits import REFUSED_SIGN_INS, SIGN_IN_ATTEMPTS
+from auth_server.domain.redirect_uri import form_action_source
+from auth_server.domain.remembered_consent import can_be_remembered
 from auth_server.endpoints import browser, pages
 from auth_server.endpoints.parameters import read_form
 from auth_server.models import PendingAuthorization, UserSession
@@ -103,8 +105,13 @@ async def _page(
     }
     # Browsers hold the redirect that answers the form against the policy too.
     leaves_to = services.val_town_sign_in
-    form_action = "'self'" if leaves_to is None else f"'self' {leaves_to.origin}"
-    return pages.render("sign_in.html", values, status=status, form_action=form_action)
+    sources = ["'self'"]
+    if leaves_to is not None:
+        sources.append(leaves_to.origin)
+    if can_be_remembered(pending):
+        # Then the person may be back at the app without another page between.
+        sources.append(form_action_source(pending.redirect_uri))
+    return pages.render("sign_in.html", values, status=status, form_action=" ".join(sources))
 
 
 def _cookie(request: Request, services: Services) -> str:

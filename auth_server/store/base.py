@@ -15,6 +15,7 @@ from auth_server.models import (
     Grant,
     GrantSummary,
     PendingAuthorization,
+    RememberedConsent,
     UserSession,
 )
 
@@ -218,6 +219,25 @@ class SessionStore(Protocol):
 
     async def end(self, session_id: str) -> bool:
         """Forget a session; return whether there was one. Atomic: of several at once, one gets True."""
+        ...
+
+
+class ConsentStore(Protocol):
+    """Decisions that people let count again, one for a person and a client."""
+
+    async def keep(self, subject: str, client_id: str, consent: RememberedConsent) -> None:
+        """Keep a decision in place of an older one, for as long as a grant may live.
+
+        Never raises: it is a convenience, and the grant it belongs to is made already.
+        """
+        ...
+
+    async def find(self, subject: str, client_id: str) -> RememberedConsent | None:
+        """Return a decision; whether it still counts is for the caller to find out."""
+        ...
+
+    async def forget(self, subject: str, client_id: str) -> None:
+        """Forget a decision. Safe to repeat."""
         ...
 
 

@@ -68,10 +68,11 @@ async def test_pages_cannot_be_framed_cached_or_leak_their_address(
         assert page.headers["strict-transport-security"]
 
 
-async def test_the_sign_in_form_stays_here_and_the_consent_form_may_lead_to_the_client(
+async def test_forms_lead_to_this_server_and_to_the_client_alone(
     sign_in_page: httpx.Response, consent_page: httpx.Response
 ) -> None:
-    assert csp(sign_in_page)["form-action"] == "'self'"
+    # From the sign-in form too: the answer may be what the person decided before.
+    assert csp(sign_in_page)["form-action"] == "'self' https://client.example.com"
     assert csp(consent_page)["form-action"] == "'self' https://client.example.com"
 
 

@@ -283,7 +283,7 @@ async def test_where_it_is_not_set_up_there_is_no_button_and_no_callback(open_se
         async with open_server(**changes) as server:
             client = await server.registered()
             browser = server.browser()
-            page = await browser.open(client.authorize_url(Pkce.new()))
+            page = await browser.open(client.authorize_url(Pkce.new(), prompt="consent"))
             assert ("with", "val-town") not in forms_of(page.text)[0].buttons
             assert "form-action 'self';" in page.headers["content-security-policy"]
             await browser.send(page, **{"with": "val-town"})

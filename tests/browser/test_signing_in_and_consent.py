@@ -44,6 +44,24 @@ async def test_the_pages_need_no_script(app: OAuthClient, another_person: Anothe
     assert person.came_back_with["code"]
 
 
+async def test_who_asked_not_to_be_asked_again_signs_in_and_is_back_at_the_app(
+    app: OAuthClient, person: Person, another_person: AnotherPerson
+) -> None:
+    await person.open(app.authorize_url(PKCE, scope="vals:read blobs:read"))
+    await person.sign_in()
+    await person.page.locator("[name='scope.blobs:read']").uncheck()
+    await person.page.get_by_label("Do not ask me again for the same").check()
+    await person.press("Allow")
+    assert await scopes_of(app, person) == {"vals:read"}
+    await person.open(app.authorize_url(PKCE, scope="vals:read blobs:read"))
+    assert await scopes_of(app, person) == {"vals:read"}
+    # The policy of the sign-in page must let its form lead as far as that.
+    elsewhere = await another_person()
+    await elsewhere.open(app.authorize_url(PKCE, scope="vals:read blobs:read"))
+    await elsewhere.sign_in()
+    assert await scopes_of(app, elsewhere) == {"vals:read"}
+
+
 async def test_every_step_works_with_the_keyboard_alone(app: OAuthClient, person: Person) -> None:
     await person.open(app.authorize_url(PKCE))
     await person.page.get_by_label("API token").focus()

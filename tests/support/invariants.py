@@ -30,6 +30,7 @@ KINDS: Final = (
     Kind(r"vt:client-grants:.+", "zset"),
     Kind(r"vt:user:.+:grants", "zset"),
     Kind(r"vt:limit:.+", "string"),
+    Kind(rf"vt:consent:{_ID}", "string"),
     Kind(rf"vt:(pending|session):{_ID}", "hash"),
     Kind(r"vt:\{keys\}:(sealed|state)", "hash", for_ever=True),
     Kind(r"vt:meta:key-check", "hash", for_ever=True),
