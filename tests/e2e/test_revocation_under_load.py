@@ -1,6 +1,6 @@
 """A person takes access back on /account while the app calls 100 times a second, on two replicas.
 
-The one test here that asserts a time: that the next call is refused within a second is what people are promised.
+It asserts a time, as no other test does: within a second is what people are promised.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Sign in with Val Town, where Val Town's authorization server is another implementation: npm's oidc-provider.
+"""Sign in with Val Town, where its authorization server is another implementation: npm's oidc-provider.
 
 Our sandbox has a server of its own, written with the client; this one was not.
 """
@@ -79,7 +79,8 @@ def _wait(peer: Peer, child: Child) -> None:
             peer.seen("logins")
             return
         except httpx.TransportError:
-            assert not child.has_ended() and time.monotonic() < deadline, child.last_lines()
+            if child.has_ended() or time.monotonic() > deadline:
+                pytest.fail(child.last_lines())
             time.sleep(0.1)
 
 
