@@ -48,8 +48,12 @@ def main(
     address, bound_port = listener.getsockname()[:2]
     log.info("listening", host=address, port=bound_port, issuer=settings.oauth_issuer_url)
     redis = connect(settings.redis_url.get_secret_value())
+    try:
+        app = create_app(settings, redis=redis)
+    except SettingsError as error:
+        cannot_start("auth_server", error.problems)
     serve(
-        create_app(settings, redis=redis),
+        app,
         listener,
         redis,
         service="auth_server",

@@ -1,9 +1,10 @@
 """The composition root: settings in, FastAPI app out."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 from fastapi import FastAPI, Request
 from redis.asyncio import Redis
@@ -36,6 +37,11 @@ from auth_server.grants.authorization_code import AuthorizationCodeGrant
 from auth_server.grants.base import TokenGrant
 from auth_server.grants.refresh_token import RefreshTokenGrant
 from auth_server.key_keeper import KeyKeeper, KeyPolicy
+from auth_server.outbound.client_documents import ClientDocuments
+from auth_server.outbound.client_key_sets import ClientKeySets
+from auth_server.outbound.fetcher import DocumentFetcher
+from auth_server.outbound.known_documents import KnownDocuments
+from auth_server.outbound.public_network import PublicNetwork, SystemResolver
 from auth_server.person_vals import PersonVals
 from auth_server.services import Services
 from auth_server.settings import AuthSettings
@@ -44,6 +50,7 @@ from auth_server.sign_in.base import SignIn
 from auth_server.sign_in.owner import OwnerSignIn
 from auth_server.sign_in.val_town import ValTownSignIn
 from auth_server.store.base import ClientStore, GrantStore
+from auth_server.store.redis.assertions import RedisAssertionStore
 from auth_server.store.redis.clients import RedisClientStore
 from auth_server.store.redis.consents import RedisConsentStore
 from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
@@ -91,6 +98,7 @@ def create_app(
     redis: Redis,
     http: httpx.AsyncClient | None = None,
     clock: Clock | None = None,
+    fetcher: DocumentFetcher | None = None,
 ) -> FastAPI:
     """Return the authorization server.
 
@@ -99,6 +107,10 @@ def create_app(
         redis: the store's client; closed by whoever made it.
         http: for calls to Val Town; the app makes and closes its own when None.
         clock: the clock; the system's when None.
+        fetcher: for documents of clients; one for the public internet when None.
+
+    Raises:
+        SettingsError: a document of a client that the operator gives cannot be used.
     """
     clock = clock or Clock()
     if not settings.oauth_enabled:
@@ -118,15 +130,16 @@ def create_app(
             rotation_seconds=settings.oauth_key_rotation_seconds,
         ),
     )
+    services = _services(settings, redis, to_val_town, clock, sealer, keyring, keeper, check, fetcher)
     app = FastAPI(
         title="Val Town MCP authorization server",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(keeper, to_val_town if http is None else None),
+        lifespan=_lifespan(services, to_val_town if http is None else None),
     )
-    app.state.services = _services(settings, redis, to_val_town, clock, sealer, keyring, keeper, check)
+    app.state.services = services
     app.state.base_path = urlsplit(settings.oauth_issuer_url).path
     _add_routes(app, redis, keyring)
     add_error_handlers(app)
@@ -142,6 +155,7 @@ def _services(
     keyring: Keyring,
     keeper: KeyKeeper,
     check: KeyCheck,
+    fetcher: DocumentFetcher | None,
 ) -> Services:
     clients = RedisClientStore(
         redis, grant_idle_seconds=settings.oauth_refresh_token_ttl, on_miss=check.verify
@@ -158,12 +172,31 @@ def _services(
     admission = Admission(settings.allowed_users, owner_mode=settings.val_town_api_token is not None)
     limiter = RateLimiter(redis, clock)
     token_grants = build_grants(grants, clients, issuer, resources, admission, limiter)
+    redirect_policy = RedirectPolicy(settings.redirect_schemes, settings.insecure_allow_http)
+    if settings.oauth_client_documents != "fetch":
+        fetcher = None
+    elif fetcher is None:
+        network = PublicNetwork(SystemResolver(), httpcore.AnyIOBackend())
+        fetcher = DocumentFetcher(network, httpx.create_ssl_context())
+    documents = ClientDocuments(
+        clients,
+        fetcher,
+        limiter,
+        clock,
+        redirect_policy,
+        grant_types=tuple(grant.grant_type for grant in token_grants),
+        hosts=settings.client_document_hosts,
+        known=_known_documents(settings, redirect_policy, token_grants),
+    )
     return Services(
         settings=settings,
         clock=clock,
         sealer=sealer,
         keyring=keyring,
         clients=clients,
+        client_documents=documents,
+        client_key_sets=ClientKeySets(documents, fetcher, clock),
+        assertions=RedisAssertionStore(redis),
         pending=RedisPendingAuthorizationStore(redis, clock),
         sessions=RedisSessionStore(redis, clock),
         grants=grants,
@@ -171,7 +204,7 @@ def _services(
         token_grants={grant.grant_type: grant for grant in token_grants},
         issuer=issuer,
         resources=resources,
-        redirect_policy=RedirectPolicy(settings.redirect_schemes, settings.insecure_allow_http),
+        redirect_policy=redirect_policy,
         registration_tokens=RegistrationTokens(sealer),
         registration_limit=registrations(
             settings.oauth_registration_burst, settings.oauth_registrations_per_hour
@@ -185,6 +218,13 @@ def _services(
         sign_in=_sign_in(settings, http, admission),
         val_town_sign_in=_val_town_sign_in(settings, redis, http, clock, sealer, admission),
     )
+
+
+def _known_documents(
+    settings: AuthSettings, policy: RedirectPolicy, token_grants: Sequence[TokenGrant]
+) -> KnownDocuments:
+    grant_types = tuple(grant.grant_type for grant in token_grants)
+    return KnownDocuments.read(settings.oauth_client_documents_dir, policy=policy, grant_types=grant_types)
 
 
 def _server_token(settings: AuthSettings) -> str | None:
@@ -225,17 +265,18 @@ def _val_town_sign_in(
 
 
 def _lifespan(
-    keeper: KeyKeeper, own_http: httpx.AsyncClient | None
+    services: Services, own_http: httpx.AsyncClient | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
-            await keeper.load()
+            await services.key_keeper.load()
         except (StoreError, OSError, WrongEncryptionKeyError, StoreEmptiedError, UnsealError) as error:
             # Not ready, and trying on: the store may come later.
             _log.warning("signing keys not loaded yet", reason=f"{type(error).__name__}: {error}")
-        async with running({"keyring": keeper.run}, namespace="oauth:start"):
+        async with running({"keyring": services.key_keeper.run}, namespace="oauth:start"):
             yield
+        await services.client_documents.close()
         if own_http is not None:
             await own_http.aclose()
 

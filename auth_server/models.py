@@ -12,6 +12,8 @@ class Client:
         metadata: what was registered, as it is echoed to the client.
         fingerprint: of the metadata, when an identical registration may share this client; else empty.
         by_operator: the operator registered it by command; it never expires.
+        by_document: its `client_id` is the URL of the document that describes it.
+        fresh_until: when that document is to be read again, in seconds since the epoch.
     """
 
     client_id: str
@@ -21,11 +23,18 @@ class Client:
     metadata: Mapping[str, object] = field(default_factory=dict)
     fingerprint: str = ""
     by_operator: bool = False
+    by_document: bool = False
+    fresh_until: int = 0
 
     @property
     def is_public(self) -> bool:
-        """Whether the client has no secret to prove itself with."""
-        return self.secret_hash is None
+        """Whether the client has neither a secret nor a key to prove itself with."""
+        return self.secret_hash is None and not self.has_key
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the client signs assertions with a key of its own (`private_key_jwt`, RFC 7523)."""
+        return self.metadata.get("token_endpoint_auth_method") == "private_key_jwt"
 
     @property
     def name(self) -> str:

@@ -16,11 +16,19 @@ from auth_server.domain.signing_keys import Keyring
 from auth_server.domain.token_issuer import TokenIssuer
 from auth_server.grants.base import TokenGrant
 from auth_server.key_keeper import KeyKeeper
+from auth_server.outbound.client_documents import ClientDocuments
+from auth_server.outbound.client_key_sets import ClientKeySets
 from auth_server.person_vals import PersonVals
 from auth_server.settings import AuthSettings
 from auth_server.sign_in.base import SignIn
 from auth_server.sign_in.val_town import ValTownSignIn
-from auth_server.store.base import ClientStore, GrantStore, PendingAuthorizationStore, SessionStore
+from auth_server.store.base import (
+    AssertionStore,
+    ClientStore,
+    GrantStore,
+    PendingAuthorizationStore,
+    SessionStore,
+)
 from shared.clock import Clock
 from shared.rate_limit import Limit, RateLimiter
 from shared.sealing import Sealer
@@ -36,6 +44,9 @@ class Services:
     sealer: Sealer
     keyring: Keyring
     clients: ClientStore
+    client_documents: ClientDocuments
+    client_key_sets: ClientKeySets
+    assertions: AssertionStore
     pending: PendingAuthorizationStore
     sessions: SessionStore
     grants: GrantStore

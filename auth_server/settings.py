@@ -33,6 +33,9 @@ class AuthSettings(ServiceSettings):
     oauth_registration_burst: Annotated[int, Field(ge=10)] = 600
     oauth_registrations_per_hour: Annotated[int, Field(ge=1, le=3_600_000)] = 900
     oauth_allowed_users: str = ""
+    oauth_client_documents: Literal["fetch", "pinned", "off"] = "fetch"
+    oauth_client_document_hosts: str = ""
+    oauth_client_documents_dir: str = ""
     oauth_resources: str = ""
     val_town_oauth_issuer: Annotated[str, AfterValidator(optional_url)] = ""
 
@@ -64,6 +67,14 @@ class AuthSettings(ServiceSettings):
             base_url(url)
         return value
 
+    @field_validator("oauth_client_document_hosts")
+    @classmethod
+    def _document_hosts(cls, value: str) -> str:
+        for host in _items(value):
+            if "/" in host or host != host.lower():
+                raise ValueError(f"must not contain {host}: only lower-case host names are allowed")
+        return value
+
     @field_validator("oauth_redirect_schemes")
     @classmethod
     def _schemes(cls, value: str) -> str:
@@ -88,6 +99,11 @@ class AuthSettings(ServiceSettings):
     def redirect_schemes(self) -> frozenset[str]:
         """Private-use schemes without a dot that clients may redirect to."""
         return frozenset(_items(self.oauth_redirect_schemes))
+
+    @property
+    def client_document_hosts(self) -> frozenset[str]:
+        """Hosts whose documents of clients are taken; empty: everybody's."""
+        return frozenset(_items(self.oauth_client_document_hosts))
 
     @property
     def allowed_users(self) -> frozenset[str]:

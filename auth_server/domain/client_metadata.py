@@ -4,12 +4,16 @@ import json
 import unicodedata
 from collections.abc import Mapping
 
+from auth_server.domain import client_id_url, client_keys
 from auth_server.domain.redirect_uri import RedirectPolicy
 from shared.oauth.errors import InvalidClientMetadata, InvalidRedirectUri
 from shared.oauth.scopes import format_scope
 from shared.policy import ALL_SCOPES
 
-AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
+PRIVATE_KEY_JWT = "private_key_jwt"
+AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none", PRIVATE_KEY_JWT)
+SECRETLESS_AUTH_METHODS = ("none", PRIVATE_KEY_JWT)
+"""For clients that were never given a secret; the first is the default."""
 DEFAULT_GRANT_TYPES = ("authorization_code", "refresh_token")
 MAX_REDIRECT_URIS = 20
 MAX_TEXT = 200
@@ -21,7 +25,11 @@ _URL_MEMBERS = ("client_uri", "logo_uri", "policy_uri", "tos_uri")
 
 
 def check(
-    metadata: Mapping[str, object], *, policy: RedirectPolicy, grant_types: tuple[str, ...]
+    metadata: Mapping[str, object],
+    *,
+    policy: RedirectPolicy,
+    grant_types: tuple[str, ...],
+    auth_methods: tuple[str, ...] = AUTH_METHODS,
 ) -> dict[str, object]:
     """Return the metadata that a client gets, defaults filled in; unknown members are ignored.
 
@@ -29,16 +37,19 @@ def check(
         metadata: the request's members.
         policy: which redirect URIs are allowed.
         grant_types: what the token endpoint supports; others that a client lists are dropped.
+        auth_methods: how the client may authenticate; the first is the default.
 
     Raises:
         InvalidRedirectUri: `redirect_uris` is missing or holds what no client may have.
         InvalidClientMetadata: any other member is malformed or not supported.
     """
     redirect_uris = _redirect_uris(metadata.get("redirect_uris"), policy)
-    auth_method = _auth_method(metadata)
+    auth_method = _auth_method(metadata, auth_methods)
     accepted_grants = _grant_types(metadata, grant_types)
     _check_response_types(metadata)
-    _check_jwks(metadata)
+    keys = _keys(metadata)
+    if auth_method == PRIVATE_KEY_JWT and not keys:
+        raise InvalidClientMetadata("The private_key_jwt method needs a jwks or a jwks_uri member.")
     accepted: dict[str, object] = {
         "redirect_uris": list(redirect_uris),
         "token_endpoint_auth_method": auth_method,
@@ -46,6 +57,8 @@ def check(
         "response_types": ["code"],
         "application_type": _application_type(metadata),
     }
+    if auth_method == PRIVATE_KEY_JWT:
+        accepted |= keys
     if scope := _scope(metadata):
         accepted["scope"] = scope
     accepted |= {name: text for name in _TEXT_MEMBERS if (text := _text(metadata, name))}
@@ -68,10 +81,10 @@ def _redirect_uris(value: object, policy: RedirectPolicy) -> tuple[str, ...]:
     return tuple(dict.fromkeys(uris))
 
 
-def _auth_method(metadata: Mapping[str, object]) -> str:
-    method = metadata.get("token_endpoint_auth_method", AUTH_METHODS[0])
-    if not isinstance(method, str) or method not in AUTH_METHODS:
-        raise InvalidClientMetadata(f"The token_endpoint_auth_method must be one of {' '.join(AUTH_METHODS)}")
+def _auth_method(metadata: Mapping[str, object], allowed: tuple[str, ...]) -> str:
+    method = metadata.get("token_endpoint_auth_method", allowed[0])
+    if not isinstance(method, str) or method not in allowed:
+        raise InvalidClientMetadata(f"The token_endpoint_auth_method must be one of {' '.join(allowed)}")
     return method
 
 
@@ -102,13 +115,36 @@ def _check_response_types(metadata: Mapping[str, object]) -> None:
         raise InvalidClientMetadata("The response_types must include code, the only one supported.")
 
 
-def _check_jwks(metadata: Mapping[str, object]) -> None:
+def _keys(metadata: Mapping[str, object]) -> dict[str, object]:
+    """Return the member that says which keys the client has; none, when it does not say."""
     if "jwks" in metadata and "jwks_uri" in metadata:
         raise InvalidClientMetadata("The jwks and jwks_uri members exclude each other.")
-    jwks = metadata.get("jwks")
-    keys = jwks.get("keys") if isinstance(jwks, dict) else None
-    if isinstance(keys, list) and any(isinstance(key, dict) and ({"d", "k"} & set(key)) for key in keys):
-        raise InvalidClientMetadata("The jwks member holds a private or symmetric key. Consider it exposed.")
+    if (uri := metadata.get("jwks_uri")) is not None:
+        return _jwks_uri(uri) if metadata.get("token_endpoint_auth_method") == PRIVATE_KEY_JWT else {}
+    if (jwks := metadata.get("jwks")) is None:
+        return {}
+    try:
+        client_keys.read_keys(jwks)
+    except client_keys.PrivateKeyError:
+        raise InvalidClientMetadata(
+            "The jwks member holds a private or symmetric key. Consider it exposed."
+        ) from None
+    except client_keys.NoKeysError as error:
+        # What is not used needs not be usable.
+        if metadata.get("token_endpoint_auth_method") != PRIVATE_KEY_JWT:
+            return {}
+        raise InvalidClientMetadata(f"The jwks member {error}.") from None
+    return {"jwks": jwks}
+
+
+def _jwks_uri(uri: object) -> dict[str, object]:
+    if not isinstance(uri, str):
+        raise InvalidClientMetadata("The jwks_uri member must be a URL.")
+    try:
+        client_id_url.check_https(uri)
+    except client_id_url.ClientIdUrlError as error:
+        raise InvalidClientMetadata(f"The jwks_uri member is refused. {error.reason}") from None
+    return {"jwks_uri": uri}
 
 
 def _application_type(metadata: Mapping[str, object]) -> str:

@@ -22,6 +22,10 @@ REFUSED_SIGN_INS = Limit("refused-sign-in", burst=100, per_hour=100)
 """Per client: API tokens that Val Town refused."""
 
 
+NEW_DOCUMENTS = Limit("client-document", burst=600, per_hour=1800)
+"""One bucket for all: documents of clients that are not known yet, fetched on anybody's word."""
+
+
 def registrations(burst: int, per_hour: int) -> Limit:
     """Return the limit of new registrations, one bucket for all; a KiB of metadata takes a token."""
     return Limit("registration", burst, per_hour)

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 from auth_server.domain import client_metadata, generate
 from auth_server.domain.redirect_uri import RedirectPolicy, without_loopback_port
@@ -22,6 +23,14 @@ _NOT_IN_UPDATE = (
     "client_secret_expires_at",
     "client_id_issued_at",
 )
+
+
+class _Proof(Enum):
+    """How a client proves that it is itself."""
+
+    NONE = "none"
+    KEY = "key"
+    SECRET = "secret"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +73,16 @@ def register(
         InvalidClientMetadata: any other member is malformed or not supported.
     """
     accepted = client_metadata.check(metadata, policy=policy, grant_types=grant_types)
-    public = accepted["token_endpoint_auth_method"] == _PUBLIC
-    secret = None if public else generate.secret(generate.CLIENT_SECRET)
     client = _client(accepted, now)
-    if secret is not None:
-        return Registered(replace(client, secret_hash=generate.digest(secret)), secret)
-    # A client with a secret is never shared: its secret is what tells two registrations apart.
-    return Registered(replace(client, fingerprint=fingerprint(accepted)), None)
+    match _proof(accepted):
+        case _Proof.NONE:
+            return Registered(replace(client, fingerprint=fingerprint(accepted)), None)
+        case _Proof.KEY:
+            return Registered(client, None)
+        case _Proof.SECRET:
+            # Never shared: its secret is what tells two registrations apart.
+            secret = generate.secret(generate.CLIENT_SECRET)
+            return Registered(replace(client, secret_hash=generate.digest(secret)), secret)
 
 
 def pre_register(
@@ -130,8 +142,8 @@ def update(
     _check_secret(client, metadata.get("client_secret"))
     method = {"token_endpoint_auth_method": client.metadata["token_endpoint_auth_method"]}
     accepted = client_metadata.check({**method, **metadata}, policy=policy, grant_types=grant_types)
-    if (accepted["token_endpoint_auth_method"] == _PUBLIC) != client.is_public:
-        raise InvalidClientMetadata("A client cannot change between having a secret and having none.")
+    if _proof(accepted) is not _proof(client.metadata):
+        raise InvalidClientMetadata("A client cannot change between a secret, a key, and neither.")
     changed = _client(accepted, 0)
     issued_at = client.metadata["client_id_issued_at"]
     return replace(
@@ -158,6 +170,16 @@ def fingerprint(accepted: Mapping[str, object]) -> str:
 def cost(client: Client) -> int:
     """Return how many tokens of the registration limit a client takes: one for each KiB that is kept."""
     return 1 + len(json.dumps(dict(client.metadata))) // _BYTES_PER_TOKEN
+
+
+def _proof(metadata: Mapping[str, object]) -> _Proof:
+    match metadata["token_endpoint_auth_method"]:
+        case "none":
+            return _Proof.NONE
+        case client_metadata.PRIVATE_KEY_JWT:
+            return _Proof.KEY
+        case _:
+            return _Proof.SECRET
 
 
 def _check_chosen_id(client_id: str) -> None:

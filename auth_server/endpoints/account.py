@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from auth_server.domain import generate
+from auth_server.domain.client_id_url import host_of
 from auth_server.domain.redirect_uri import display_host
 from auth_server.endpoints import browser, pages
 from auth_server.endpoints.consent_form import Choice
@@ -174,6 +175,7 @@ async def _app(services: Services, grant: GrantSummary, usage: Usage) -> Mapping
         "grant_id": grant.grant_id,
         "name": (client.name if client else "") or "An app without a name",
         "pre_registered": client is not None and client.by_operator,
+        "described_by": host_of(client.client_id) if client and client.by_document else "",
         "hosts": sorted({display_host(uri) for uri in client.redirect_uris}) if client else [],
         "scopes": [(scope, name in used) for name, scope in SCOPES.items() if name in reach],
         "unused": bool(usage.last) and bool(reach - used) and bool(reach & used),

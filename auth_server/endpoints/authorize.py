@@ -6,14 +6,17 @@ from starlette.responses import RedirectResponse, Response
 from auth_server.domain import generate
 from auth_server.domain.authorization_request import (
     AuthorizationParameters,
+    UntrustedRedirectError,
     ValidatedAuthorizationRequest,
     trusted_redirect,
     validate,
 )
+from auth_server.domain.client_id_url import is_url
 from auth_server.endpoints import browser, pages
 from auth_server.endpoints.errors import redirect_error
 from auth_server.endpoints.parameters import FORM, MAX_BODY_BYTES, check_content_type, parse
-from auth_server.models import PendingAuthorization
+from auth_server.models import Client, PendingAuthorization
+from auth_server.outbound.client_documents import NoClientError
 from auth_server.services import Services, ServicesDep
 from shared.logs import get_logger
 from shared.oauth.errors import LoginRequired, OAuthError
@@ -42,7 +45,7 @@ async def _begin(request: Request, services: Services, parameters: Authorization
     client_id = parameters.single("client_id")
     # Names alone: a state or a challenge has no business in a log.
     _log.debug("request", client_id=client_id, parameters=sorted(parameters.values))
-    client = await services.clients.find(client_id) if client_id else None
+    client = await _client(services, client_id) if client_id else None
     redirect = trusted_redirect(parameters, client)
     issuer = services.settings.oauth_issuer_url
     try:
@@ -52,6 +55,15 @@ async def _begin(request: Request, services: Services, parameters: Authorization
     except OAuthError as error:
         return redirect_error(redirect, error, issuer)
     return await _send_to_person(request, services, validated)
+
+
+async def _client(services: Services, client_id: str) -> Client | None:
+    if not is_url(client_id) or services.settings.oauth_client_documents == "off":
+        return await services.clients.find(client_id)
+    try:
+        return await services.client_documents.find(client_id)
+    except NoClientError as error:
+        raise UntrustedRedirectError(error.reason) from None
 
 
 async def _send_to_person(

@@ -1,4 +1,4 @@
-"""Client authentication: Basic, body, or none for public clients (RFC 6749 section 2.3)."""
+"""Client authentication: a secret, a signed assertion, or none for public clients (RFC 6749 section 2.3)."""
 
 import base64
 import binascii
@@ -8,13 +8,15 @@ from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
 
-from auth_server.domain import client_secrets
+from auth_server.domain import client_assertion, client_secrets
+from auth_server.domain.client_assertion import InvalidAssertionError
+from auth_server.domain.client_id_url import host_of
 from auth_server.domain.limits import WRONG_SECRETS
 from auth_server.models import Client
-from auth_server.store.base import ClientStore
+from auth_server.outbound.known_documents import TOKEN_ENDPOINT_AS_AUDIENCE
+from auth_server.services import Services
 from shared.logs import get_logger
 from shared.oauth.errors import InvalidClient, InvalidRequest
-from shared.rate_limit import RateLimiter
 
 _log = get_logger("oauth:client")
 _REFUSED = "The client is unknown or did not authenticate. Register again if the registration was removed."
@@ -26,44 +28,81 @@ class _Presented:
     secret: str | None
 
 
-async def authenticate(
-    request: Request, form: Mapping[str, str], clients: ClientStore, limiter: RateLimiter
-) -> Client:
+async def authenticate(request: Request, form: Mapping[str, str], services: Services) -> Client:
     """Return the client that sent the request.
 
-    A client that has a secret may send it by Basic or in the body, whichever it registered; a public one
-    sends its `client_id` alone.
+    A client that has a secret may send it by Basic or in the body, whichever it registered; one with a key
+    signs an assertion; a public one sends its `client_id` alone.
 
     Raises:
         InvalidRequest: more than one method at a time, or a malformed header.
-        InvalidClient: unknown, or the secret is missing, wrong, or sent by a client that has none.
-        TooManyRequests: the secret is wrong, as too many of this client were; the right one still passes.
+        InvalidClient: unknown, or the proof is missing, wrong, or sent by a client that has none.
+        TooManyRequests: the proof is wrong, as too many of this client were; the right one still passes.
+        TemporarilyUnavailable: the keys of the client cannot be had.
     """
+    if "client_assertion" in form or "client_assertion_type" in form:
+        return await _by_assertion(request, form, services)
     presented = _presented(request, form)
     _log.debug("request", client_id=presented.client_id[:100], with_secret=presented.secret is not None)
-    client = await clients.find(presented.client_id)
+    client = await services.clients.find(presented.client_id)
     if client is None:
         reason = "unknown client"
+    elif client.has_key:
+        reason = "a client with a key sent no assertion"
     elif client.is_public:
         reason = "" if presented.secret is None else "a public client sent a secret"
     else:
         right = presented.secret is not None and client_secrets.verify(client, presented.secret)
         reason = "" if right else "wrong or missing secret"
     if reason or client is None:
-        _log.info("client refused", reason=reason, client_id=presented.client_id[:100])
-        # A bucket only for clients that exist, or anybody could fill the store with buckets.
-        if client is not None:
-            await limiter.take(WRONG_SECRETS, client.client_id)
-        raise InvalidClient(_REFUSED)
+        raise await _refused(services, client, presented.client_id, reason)
     return client
+
+
+async def _by_assertion(request: Request, form: Mapping[str, str], services: Services) -> Client:
+    """Return the client that signed the assertion (RFC 7521 section 4.2)."""
+    if "client_secret" in form or "authorization" in request.headers:
+        raise InvalidRequest("A client must use one authentication method.")
+    client = None
+    client_id = form.get("client_id", "")
+    try:
+        if form.get("client_assertion_type") != client_assertion.TYPE:
+            raise InvalidAssertionError("its client_assertion_type is another")
+        assertion = client_assertion.take_apart(form.get("client_assertion", ""))
+        client_id = form.get("client_id", assertion.client_id)
+        client = await services.clients.find(assertion.client_id)
+        if client is None or not client.has_key or client.client_id != client_id:
+            raise InvalidAssertionError(
+                "it is of no client that signs assertions, or of another than it says"
+            )
+        keys = await services.client_key_sets.keys_for(client, assertion)
+        now = services.clock.now()
+        jti, until = client_assertion.verify(assertion, keys, audiences=_audiences(services, client), now=now)
+        if not await services.assertions.use(client.client_id, jti, seconds=until - int(now)):
+            raise InvalidAssertionError("it was used before")
+    except InvalidAssertionError as error:
+        raise await _refused(services, client, client_id, f"assertion: {error}") from None
+    return client
+
+
+def _audiences(services: Services, client: Client) -> tuple[str, ...]:
+    issuer = services.settings.oauth_issuer_url
+    named_otherwise = client.by_document and host_of(client.client_id) in TOKEN_ENDPOINT_AS_AUDIENCE
+    return (issuer, f"{issuer}/oauth/token") if named_otherwise else (issuer,)
+
+
+async def _refused(services: Services, client: Client | None, client_id: str, reason: str) -> InvalidClient:
+    _log.info("client refused", reason=reason, client_id=client_id[:100])
+    # A bucket only for clients that exist, or anybody could fill the store with buckets.
+    if client is not None:
+        await services.limiter.take(WRONG_SECRETS, client.client_id)
+    return InvalidClient(_REFUSED)
 
 
 def _presented(request: Request, form: Mapping[str, str]) -> _Presented:
     headers = request.headers.getlist("authorization")
     if len(headers) > 1:
         raise InvalidRequest("There must be one Authorization header.")
-    if "client_assertion" in form:
-        raise InvalidClient("Client assertions are not supported.")
     if not headers:
         client_id = form.get("client_id")
         if client_id is None:

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from auth_server.domain import generate
 from auth_server.domain.approval import code_grant_id, open_session_credential
 from auth_server.domain.authorization_request import client_redirects_to
+from auth_server.domain.client_id_url import host_of
 from auth_server.domain.redirect_uri import display_host, form_action_source, leads_to_this_computer
 from auth_server.domain.remembered_consent import can_be_remembered
 from auth_server.endpoints import browser, pages
@@ -177,6 +178,7 @@ async def _page(
         "csrf": browser.form_token(services, "consent", waiting.handle, waiting.session.session_id),
         "client_name": waiting.client.name or "An app without a name",
         "pre_registered": waiting.client.by_operator,
+        "described_by": host_of(waiting.client.client_id) if waiting.client.by_document else "",
         "redirect_host": display_host(waiting.pending.redirect_uri),
         "only_this_computer": leads_to_this_computer(waiting.pending.redirect_uri),
         "username": waiting.session.username,

@@ -33,6 +33,7 @@ _PAGES = (
     "/oauth/consent",
     "/oauth/callback/val-town",
     "/account",
+    "/account/narrow",
     "/account/revoke",
     "/account/revoke-all",
     "/account/sign-out",

@@ -35,10 +35,10 @@ async def introspect(request: Request, services: ServicesDep) -> Response:
     services.keyring.active()
     refuse_credentials_in_query(request)
     form = await read_form(request)
-    client = await authenticate(request, form, services.clients, services.limiter)
+    client = await authenticate(request, form, services)
     if client.is_public:
         # Section 2.1: without it, whoever finds a token could ask what it opens.
-        raise InvalidClient("Only a client with a secret may introspect.")
+        raise InvalidClient("Only a client that proves itself may introspect.")
     token = required(form, "token")
     # token_type_hint is only a hint, and our tokens tell themselves apart.
     found = await _refresh_token(services, client, token) or await _access_token(services, client, token)

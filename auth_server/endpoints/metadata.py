@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from auth_server.domain import pkce
+from auth_server.domain.client_keys import ALGORITHMS
 from auth_server.domain.client_metadata import AUTH_METHODS
 from auth_server.endpoints.pages import STYLESHEET, STYLESHEET_PATH
 from auth_server.services import Services, ServicesDep
@@ -58,10 +59,14 @@ def _metadata(services: Services) -> dict[str, object]:
         "response_modes_supported": ["query"],
         "grant_types_supported": list(services.token_grants),
         "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": [name for name in AUTH_METHODS if name != "none"],
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "code_challenge_methods_supported": [pkce.METHOD],
         "authorization_response_iss_parameter_supported": True,
+        "client_id_metadata_document_supported": services.settings.oauth_client_documents != "off",
         "protected_resources": list(services.settings.resources),
     }
 

@@ -27,7 +27,7 @@ async def revoke(request: Request, services: ServicesDep) -> Response:
     services.keyring.active()
     refuse_credentials_in_query(request)
     form = await read_form(request)
-    client = await authenticate(request, form, services.clients, services.limiter)
+    client = await authenticate(request, form, services)
     token = required(form, "token")
     # token_type_hint is only a hint, and our tokens tell themselves apart.
     if not await _revoke_refresh_token(services, client, token):

@@ -29,7 +29,7 @@ async def token(request: Request, services: ServicesDep) -> Response:
     if grant is None:
         raise UnsupportedGrantType(f"The grant_type must be one of: {' '.join(services.token_grants)}")
     # 3. Authenticate the client, and check that it may.
-    client = await authenticate(request, form, services.clients, services.limiter)
+    client = await authenticate(request, form, services)
     if grant_type not in client.grant_types:
         raise UnauthorizedClient("The client is not registered for this grant_type.")
     # 4. Exchange, and answer.

@@ -181,12 +181,30 @@ class ClientStore(Protocol):
         """Replace a client's metadata, unless others share it. Atomic; it is never shared from then on."""
         ...
 
+    async def keep_document(self, client: Client) -> None:
+        """Keep what the document of a client says now, in place of what it said before.
+
+        For an hour, if it leads to no token; what was put off longer stays so.
+        """
+        ...
+
     async def close(self, client_id: str, *, though_shared: bool = False) -> Management:
         """Make a client unknown to everybody, unless others share it. Atomic; safe to repeat for a day."""
         ...
 
     async def remove(self, client_id: str) -> None:
         """Forget a client that was closed."""
+        ...
+
+
+class AssertionStore(Protocol):
+    """Client assertions that were used (RFC 7523 section 3)."""
+
+    async def use(self, client_id: str, jti: str, *, seconds: int) -> bool:
+        """Note that an assertion was used, for as long as it is good; return whether it was the first time.
+
+        Atomic: of several at once, on whichever replicas, one gets True.
+        """
         ...
 
 

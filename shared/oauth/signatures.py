@@ -1,5 +1,6 @@
 """How access tokens are signed, and when a key may sign: what both services agree on (RFC 7515, 7517)."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from joserfc.errors import UnsupportedAlgorithmError
@@ -46,8 +47,13 @@ MAX_PUBLISHED: Final = 48
 """Keys in the JWK Set at the most; a resource server of ours reads more."""
 
 
-class _Registry(JWSRegistry):
+class Registry(JWSRegistry):
     """joserfc's, without its warning about the name EdDSA (RFC 9864): many verifiers know no other."""
+
+    def __init__(self, algorithms: Sequence[str]) -> None:
+        """Take the names of the algorithms that are allowed."""
+        super().__init__(algorithms=list(algorithms))
+        self._allowed = frozenset(algorithms)
 
     def get_alg(self, name: str) -> JWSAlgModel:
         """Return a signature algorithm that is allowed here.
@@ -55,10 +61,10 @@ class _Registry(JWSRegistry):
         Raises:
             UnsupportedAlgorithmError: it is not.
         """
-        if name not in SIGNING_ALGORITHMS:
+        if name not in self._allowed:
             raise UnsupportedAlgorithmError(f"Algorithm {name!r} is not allowed")
         return self.algorithms[name]
 
 
-REGISTRY: Final = _Registry(algorithms=list(SIGNING_ALGORITHMS))
+REGISTRY: Final = Registry(SIGNING_ALGORITHMS)
 """For `joserfc.jwt` and `joserfc.jws`."""

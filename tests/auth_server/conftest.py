@@ -20,6 +20,7 @@ from mcp_server.sandbox.app import create_app as create_sandbox
 from shared.clock import Clock
 from shared.redis.client import connect
 from tests.auth_server.deployment import AuthServer, ValTown, new_pem, running, settings_of
+from tests.auth_server.internet import Internet
 
 OpenServer = Callable[..., AbstractAsyncContextManager[AuthServer]]
 
@@ -88,6 +89,7 @@ async def server(shared_server: AuthServer, redis: Redis) -> AsyncIterator[AuthS
     shared_server.clock.offset = 0.0
     shared_server.val_town.fault = None
     shared_server.val_town.requests.clear()
+    shared_server.internet.clear()
 
 
 @pytest.fixture
@@ -97,12 +99,18 @@ def val_town(sandbox: FastAPI) -> ValTown:
 
 
 @pytest.fixture
-def open_server(redis: Redis, clock: Clock, val_town: ValTown, pem: str) -> OpenServer:
+def internet() -> Internet:
+    """Return the internet as servers with settings of their own see it."""
+    return Internet()
+
+
+@pytest.fixture
+def open_server(redis: Redis, clock: Clock, val_town: ValTown, internet: Internet, pem: str) -> OpenServer:
     """Return a way to run a server with other settings, or several replicas over one store."""
 
     def opened(**changes: Any) -> AbstractAsyncContextManager[AuthServer]:
         settings = settings_of(**{"oauth_jwt_private_key": pem, **changes})
-        return running(settings, redis, clock, val_town)
+        return running(settings, redis, clock, val_town, internet)
 
     return opened
 

@@ -19,6 +19,7 @@ from auth_server.settings import AuthSettings
 from dev.flow import Browser, OAuthClient, Pkce, claims_of
 from shared.clock import Clock
 from shared.revocation import deny_key
+from tests.auth_server.internet import Internet
 
 ISSUER = "https://auth.test"
 RESOURCE = "https://mcp.test/mcp"
@@ -86,6 +87,7 @@ class AuthServer:
     redis: Redis
     clock: Clock
     val_town: ValTown
+    internet: Internet
 
     def visitor(self, *, raise_app_exceptions: bool = True) -> httpx.AsyncClient:
         """Return an HTTP client with a cookie jar of its own."""
@@ -134,10 +136,11 @@ class AuthServer:
 
 @asynccontextmanager
 async def running(
-    settings: AuthSettings, redis: Redis, clock: Clock, val_town: ValTown
+    settings: AuthSettings, redis: Redis, clock: Clock, val_town: ValTown, internet: Internet | None = None
 ) -> AsyncIterator[AuthServer]:
-    """Run a replica of the authorization server."""
+    """Run a replica of the authorization server; it reaches nothing but what is given here."""
+    internet = internet or Internet()
     async with httpx.AsyncClient(transport=val_town) as outbound:
-        app = create_app(settings, redis=redis, http=outbound, clock=clock)
+        app = create_app(settings, redis=redis, http=outbound, clock=clock, fetcher=internet.fetcher())
         async with app.router.lifespan_context(app):
-            yield AuthServer(app, settings, redis, clock, val_town)
+            yield AuthServer(app, settings, redis, clock, val_town, internet)

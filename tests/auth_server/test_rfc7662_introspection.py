@@ -301,8 +301,10 @@ async def test_pages_of_other_origins_may_not_read_the_answers(client: OAuthClie
     assert "access-control-allow-origin" not in response.headers
 
 
-async def test_the_metadata_offer_introspection_to_clients_with_a_secret(http: httpx.AsyncClient) -> None:
+async def test_the_metadata_offer_introspection_to_clients_that_prove_themselves(
+    http: httpx.AsyncClient,
+) -> None:
     metadata = (await http.get("/.well-known/oauth-authorization-server")).json()
     assert metadata["introspection_endpoint"] == f"{ISSUER}/oauth/introspect"
     methods = metadata["introspection_endpoint_auth_methods_supported"]
-    assert methods == ["client_secret_basic", "client_secret_post"]
+    assert methods == ["client_secret_basic", "client_secret_post", "private_key_jwt"]

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from joserfc.jwk import OKPKey
 
 from auth_server.settings import AuthSettings
 from shared.policy import ALL_SCOPES
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.anyio
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
 JWKS = "/.well-known/jwks.json"
+KEY_OF_A_CLIENT = OKPKey.generate_key("Ed25519").as_dict(private=False)
 
 
 @pytest.fixture
@@ -92,7 +94,8 @@ async def test_every_listed_authentication_method_can_be_registered(
     server: AuthServer, metadata: dict[str, Any]
 ) -> None:
     for method in metadata["token_endpoint_auth_methods_supported"]:
-        await server.registered(token_endpoint_auth_method=method)
+        keys = {"jwks": {"keys": [KEY_OF_A_CLIENT]}} if method == "private_key_jwt" else {}
+        await server.registered(token_endpoint_auth_method=method, **keys)
 
 
 @requirement("O28")

@@ -2,9 +2,6 @@
 
 from tests.requirements.entry import Requirement
 from tests.requirements.extensions import NO_DPOP
-from tests.requirements.mcp_authorization import NO_DOCUMENTS
-
-NO_ASSERTIONS = "Client assertions are not offered: metadata names no such method."
 
 CLIENT_AUTHENTICATION = {
     "D77": Requirement("OAuth 2.1 §2.4", "Basic and a secret in the body: `invalid_request`."),
@@ -19,8 +16,8 @@ CLIENT_AUTHENTICATION = {
     "D84": Requirement("RFC 7617 §2", "Malformed Basic, or two Authorization headers: refused."),
     "D85": Requirement("CWE-770", "A secret with NUL or of a megabyte is refused at once."),
     "D86": Requirement("OAuth 2.1 §2.4.1", "A secret in the query is never read."),
-    "D87": Requirement("RFC 7523 §3", "A client assertion works once.", NO_ASSERTIONS),
-    "D88": Requirement("RFC 7523 §3", "Malformed or foreign client assertions fail.", NO_ASSERTIONS),
+    "D87": Requirement("RFC 7523 §3", "A client assertion works once."),
+    "D88": Requirement("RFC 7523 §3", "Malformed or foreign client assertions fail."),
     "D89": Requirement(
         "RFC 7591 §3.2.1",
         "A secret past its expiry: `invalid_client`.",
@@ -54,19 +51,17 @@ REGISTRATION = {
     "G133": Requirement("RFC 7591 §2", "Method `none` gives no secret; an unknown method is refused."),
     "G134": Requirement("RFC 7591 §5", "A flood is limited, memory stays bounded, unused clients go."),
     "G135": Requirement("RFC 7592 §2", "Another client's management token: 401."),
-    "G136": Requirement("CIMD §3", "URLs that may not be a client_id.", NO_DOCUMENTS),
-    "G137": Requirement("CIMD §4.1", "A document with another client_id.", NO_DOCUMENTS),
-    "G138": Requirement("CIMD §5", "A document behind a redirect.", NO_DOCUMENTS),
-    "G139": Requirement("CIMD §5", "Errors and garbage instead of a document.", NO_DOCUMENTS),
-    "G140": Requirement("CIMD §8.7", "A document that is too large.", NO_DOCUMENTS),
-    "G141": Requirement("CIMD §8.7; CWE-409", "A document that unpacks to too much.", NO_DOCUMENTS),
-    "G142": Requirement("CIMD §8.7; CWE-770", "A document that comes a byte a second.", NO_DOCUMENTS),
-    "G143": Requirement("CIMD §8.6; CWE-918", "Addresses inside the network, however written.", NO_DOCUMENTS),
-    "G144": Requirement("CIMD §5", "Caching by the document's headers, within limits.", NO_DOCUMENTS),
-    "G145": Requirement(
-        "CIMD §5; CWE-770", "One fetch for many requests, and a bounded cache.", NO_DOCUMENTS
-    ),
-    "G146": Requirement("CIMD §4.1", "Secrets in a public document.", NO_DOCUMENTS),
-    "G147": Requirement("CIMD §3", "A document's id that is also a registered client's.", NO_DOCUMENTS),
-    "G148": Requirement("CIMD §5", "Redirect URIs that changed since the document was cached.", NO_DOCUMENTS),
+    "G136": Requirement("CIMD §3", "URLs that may not be a client_id."),
+    "G137": Requirement("CIMD §4.1", "A document with another client_id."),
+    "G138": Requirement("CIMD §5", "A document behind a redirect."),
+    "G139": Requirement("CIMD §5", "Errors and garbage instead of a document."),
+    "G140": Requirement("CIMD §8.7", "A document that is too large."),
+    "G141": Requirement("CIMD §8.7; CWE-409", "A document that unpacks to too much."),
+    "G142": Requirement("CIMD §8.7; CWE-770", "A document that comes a byte a second."),
+    "G143": Requirement("CIMD §8.6; CWE-918", "Addresses inside the network, however written."),
+    "G144": Requirement("CIMD §5", "Caching by the document's headers, within limits."),
+    "G145": Requirement("CIMD §5; CWE-770", "One fetch for many requests, and a bounded cache."),
+    "G146": Requirement("CIMD §4.1", "Secrets in a public document."),
+    "G147": Requirement("CIMD §3", "A document's id that is also a registered client's."),
+    "G148": Requirement("CIMD §5", "Redirect URIs that changed since the document was cached."),
 }

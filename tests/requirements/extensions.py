@@ -69,11 +69,10 @@ EXTENSIONS = {
     "F2": Requirement(
         "FAPI 2.0 §5.3.2.1",
         "Clocks of assertions and proofs may be a little ahead.",
-        "Neither client assertions nor DPoP proofs are offered; metadata lists neither.",
+        "DPoP proofs are not offered; client assertions are tested.",
     ),
     "F3": Requirement(
         "FAPI 2.0 §5.3.2.1",
         "Codes live 60 seconds or less; an assertion names the issuer as its only audience.",
-        "Client assertions are not offered; the life of a code is tested.",
     ),
 }

@@ -2,11 +2,6 @@
 
 from tests.requirements.entry import Requirement
 
-NO_DOCUMENTS = (
-    "Client ID metadata documents are not offered yet: metadata names none, and a URL as client_id is an "
-    "unknown client that is never fetched."
-)
-
 MCP_AUTHORIZATION = {
     "C1": Requirement(
         "MCP authorization; RFC 8707 §2", "A token for any audience but exactly this one is refused."
@@ -29,8 +24,8 @@ MCP_AUTHORIZATION = {
     "C7": Requirement(
         "MCP security: confused deputy", "Consent shows the redirect host and warns of loopback."
     ),
-    "C8": Requirement("CIMD §3", "A client's document says the client_id it was fetched by.", NO_DOCUMENTS),
-    "C9": Requirement("CIMD §8.6", "Fetching a document reaches no address inside.", NO_DOCUMENTS),
+    "C8": Requirement("CIMD §3", "A client's document says the client_id it was fetched by."),
+    "C9": Requirement("CIMD §8.6", "Fetching a document reaches no address inside."),
     "C10": Requirement(
         "MCP authorization: scope challenge", "A 403 names all scopes needed, `offline_access` never."
     ),

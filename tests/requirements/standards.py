@@ -50,12 +50,18 @@ STANDARDS = (
     ),
     Standard("RFC 7009", "revocation", Level.COMPLETE, "Heard by every resource server within a second."),
     Standard("RFC 7515, 7517, 7519", "JWS, JWK, JWT", Level.COMPLETE, "Compact form, asymmetric keys alone."),
-    Standard("RFC 7523", "client assertions", Level.NONE, "Clients have a secret, or none."),
+    Standard(
+        "RFC 7523",
+        "client assertions",
+        Level.PARTIAL,
+        "For client authentication, stricter: the issuer alone as audience, ten minutes at most, used once. "
+        "No assertions as grants.",
+    ),
     Standard(
         "RFC 7591",
         "dynamic client registration",
         Level.PARTIAL,
-        "Open registration. No software statements, no initial access tokens, no clients with keys.",
+        "Open registration. No software statements, no initial access tokens.",
     ),
     Standard(
         "RFC 7592",
@@ -97,9 +103,9 @@ STANDARDS = (
     Standard("RFC 9728", "protected resource metadata", Level.COMPLETE, "Both well-known forms. Not signed."),
     Standard(
         "CIMD",
-        "client ID metadata documents, draft-ietf-oauth-client-id-metadata-document-02",
-        Level.NONE,
-        "Not there yet: a URL as client_id is an unknown client and is never fetched.",
+        "client ID metadata documents, draft-ietf-oauth-client-id-metadata-document-03",
+        Level.COMPLETE,
+        "Fetched from the public internet alone; redirect URIs that no client may have are left out.",
     ),
     Standard(
         "OpenID Connect Core",
@@ -111,12 +117,12 @@ STANDARDS = (
         "FAPI 2.0",
         "financial-grade profile",
         Level.NONE,
-        "Only a source of tests: it wants clients with keys.",
+        "Only a source of tests: it wants tokens bound to keys, and clients that were registered.",
     ),
     Standard(
         "MCP authorization",
         "revision 2026-07-28, and the older ones that clients still use",
         Level.PARTIAL,
-        "Discovery, registration, audience, step-up by challenge. Client ID metadata documents are missing.",
+        "Discovery, registration in all its ways, audience, step-up by challenge. No client credentials.",
     ),
 )

@@ -25,7 +25,8 @@ KINDS: Final = (
     Kind(rf"vt:{_GRANT}:(successor|credential)", "string"),
     Kind(rf"vt:deny:{_GRANT}(:{_ID})?", "string"),
     # For ever only when the operator registered it; see `broken_rules`.
-    Kind(rf"vt:client:{_ID}", "hash", for_ever=True),
+    Kind(rf"vt:client:({_ID}|https://.+)", "hash", for_ever=True),
+    Kind(rf"vt:once:assertion:{_ID}", "string"),
     Kind(rf"vt:registration:{_ID}", "string"),
     Kind(r"vt:client-grants:.+", "zset"),
     Kind(r"vt:user:.+:grants", "zset"),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
@@ -82,6 +83,16 @@ class RedisClientStore:
         """Put other metadata in the place of a client's, in one script."""
         return Management(await self._replace(keys=[client_key(client.client_id)], args=[_to_json(client)]))
 
+    async def keep_document(self, client: Client) -> None:
+        """Keep what the document of a client says now; its life is never brought nearer."""
+        key = client_key(client.client_id)
+        fields = {**_record(client), "fresh_until": str(client.fresh_until)}
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.hset(key, mapping=cast(Mapping[Any, Any], fields))
+            pipeline.expire(key, _HOLD_SECONDS, nx=True)
+            pipeline.expire(key, _HOLD_SECONDS, gt=True)
+            await pipeline.execute()
+
     async def close(self, client_id: str, *, though_shared: bool = False) -> Management:
         """Begin the removal of a client, in one script."""
         args = [CLOSED_SECONDS, "1" if though_shared else "0"]
@@ -140,6 +151,8 @@ def client_of(client_id: str, record: dict[str, str]) -> Client | None:
         metadata=metadata,
         fingerprint=record.get("fingerprint", ""),
         by_operator=record.get("registered_by") == "operator",
+        by_document="fresh_until" in record,
+        fresh_until=int(record.get("fresh_until", 0)),
     )
 
 

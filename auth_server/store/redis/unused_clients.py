@@ -74,7 +74,8 @@ class UnusedClients:
 
     def _unused(self, client_id: str, record: dict[str, str], expires_at_ms: int) -> UnusedClient | None:
         client = client_of(client_id, record)
-        if client is None or client.by_operator or expires_at_ms < 0:
+        # Whoever is described by a document registered nothing, and ends by itself.
+        if client is None or client.by_operator or client.by_document or expires_at_ms < 0:
             return None
         registered_at = int(str(client.metadata.get("client_id_issued_at") or 0))
         # A token puts the expiry off to a whole life from then. Off by the difference after a change of
