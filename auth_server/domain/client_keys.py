@@ -41,19 +41,24 @@ def read_keys(jwks: object) -> tuple[ClientKey, ...]:
         NoKeysError: it is no key set, or none of its keys can be used.
     """
     entries = jwks.get("keys") if isinstance(jwks, dict) else None
+    # First, whatever else is wrong: it has to be told.
+    if isinstance(entries, list) and any(_is_private(entry) for entry in entries):
+        raise PrivateKeyError("holds a private or symmetric key")
     if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_KEYS:
         raise NoKeysError(f"must be a JWK Set of 1 to {MAX_KEYS} keys")
     found = []
     for entry in entries:
         if not isinstance(entry, dict):
             raise NoKeysError("must be a JWK Set")
-        if _PRIVATE_MEMBERS & entry.keys():
-            raise PrivateKeyError("holds a private or symmetric key")
         if (key := _read(entry)) is not None:
             found.append(key)
     if not found:
         raise NoKeysError(f"holds no key for {', '.join(ALGORITHMS)}")
     return tuple(found)
+
+
+def _is_private(entry: object) -> bool:
+    return isinstance(entry, dict) and bool(_PRIVATE_MEMBERS & entry.keys())
 
 
 def _read(entry: Mapping[str, object]) -> ClientKey | None:

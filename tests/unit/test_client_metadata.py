@@ -11,6 +11,7 @@ from auth_server.domain.client_metadata import (
     MAX_REDIRECT_URIS,
     MAX_TEXT,
     MAX_URL,
+    PRIVATE_KEY_JWT,
     check,
 )
 from auth_server.domain.redirect_uri import RedirectPolicy
@@ -36,7 +37,8 @@ def test_what_is_not_said_gets_its_default() -> None:
 
 @pytest.mark.parametrize("method", AUTH_METHODS)
 def test_each_supported_method_is_accepted(method: str) -> None:
-    assert accepted(token_endpoint_auth_method=method)["token_endpoint_auth_method"] == method
+    keys = {"jwks_uri": "https://client.example.com/jwks.json"} if method == PRIVATE_KEY_JWT else {}
+    assert accepted(token_endpoint_auth_method=method, **keys)["token_endpoint_auth_method"] == method
 
 
 def test_what_is_said_is_kept() -> None:

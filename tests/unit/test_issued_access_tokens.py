@@ -103,6 +103,7 @@ def test_an_access_token_is_read_back_also_when_it_has_expired(issuer: TokenIssu
         scope="read",
         issued_at=4,
         expires_at=5,
+        version=0,
     )
 
 
