@@ -5,7 +5,7 @@ store, also while its host does not answer; tokens never depend on somebody else
 """
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeGuard
 
 from auth_server.domain import client_document, client_id_url
 from auth_server.domain.limits import NEW_DOCUMENTS
@@ -95,7 +95,7 @@ class ClientDocuments:
             return pinned
         self._check(client_id)
         known = await self._clients.find(client_id)
-        if known is not None and known.fresh_until > self._clock.now():
+        if self._is_fresh(known):
             return known
         well_known = self._well_known.get(client_id)
         if self._fetcher is None and known is None and well_known is None:
@@ -126,7 +126,7 @@ class ClientDocuments:
         if not client.by_document or client.client_id in self._pinned or not due:
             return client
         try:
-            return await self._fetch(client.client_id, is_new=False)
+            return await self._fetch(client.client_id, is_new=False, at_once=at_once)
         except (UnavailableError, NoDocumentError, client_document.InvalidDocumentError) as error:
             _log.info("document not renewed", client_id=client.client_id, reason=error.reason)
             return client
@@ -152,14 +152,23 @@ class ClientDocuments:
             await self._clients.keep_document(known)
         return known
 
-    async def _fetch(self, client_id: str, *, is_new: bool) -> Client:
+    def _is_fresh(self, client: Client | None) -> TypeGuard[Client]:
+        return client is not None and client.fresh_until > self._clock.now()
+
+    async def _fetch(self, client_id: str, *, is_new: bool, at_once: bool = False) -> Client:
         host = client_id_url.host_of(client_id)
         if self._fetcher is None or self._away.get(host, 0.0) > self._clock.now():
             raise UnavailableError("its host did not answer a moment ago")
         if is_new and not self._fetching.is_running(client_id):
             await self._limiter.take(NEW_DOCUMENTS)
         fetcher = self._fetcher
-        return await self._fetching.run(client_id, lambda: self._fetch_now(fetcher, client_id, host))
+
+        async def fetch() -> Client:
+            # Somebody may have fetched it between the look into the store and here.
+            kept = None if at_once else await self._clients.find(client_id)
+            return kept if self._is_fresh(kept) else await self._fetch_now(fetcher, client_id, host)
+
+        return await self._fetching.run(client_id, fetch)
 
     async def _fetch_now(self, fetcher: DocumentFetcher, client_id: str, host: str) -> Client:
         try:
