@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from redis.asyncio import Redis
 
-from mcp_server.app import create_app
+from mcp_server.doctor.command import doctor
 from mcp_server.settings import McpSettings
 from shared.key_check import KeyCheck
 from shared.logs import configure, get_logger
@@ -15,14 +15,21 @@ from shared.settings import SettingsError, unknown_in_environment
 from shared.web.serve import cannot_start, listen, serve
 
 command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+command.command()(doctor)
 
 
 @command.callback(invoke_without_command=True)
 def main(
+    context: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on; MCP_HOST otherwise.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; MCP_PORT otherwise.")] = None,
 ) -> None:
     """Serve MCP. Settings come from the environment, .env and SECRETS_DIR."""
+    if context.invoked_subcommand is not None:
+        return
+    # Only now: the doctor needs none of it.
+    from mcp_server.app import create_app
+
     try:
         settings = McpSettings.load()
     except SettingsError as error:
