@@ -6,11 +6,12 @@ To add one: a module here with `document() -> str`, and its line in `DOCUMENTS`.
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from dev.docs import errors, openapi, requirements, scopes, standards, tools
+from dev.docs import doctor, errors, openapi, requirements, scopes, standards, tools
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
+    "docs/doctor.md": doctor.document,
     "docs/errors.md": errors.document,
     "docs/openapi.json": openapi.document,
     "docs/requirements.md": requirements.document,

@@ -84,6 +84,17 @@ _TABLE: Final = (
         "Without a token the answer must be 401, and is not: clients do not start to sign in.",
         "Look which part in front changes the status.",
     ),
+    Cause(
+        "http-url",
+        "The URL begins with http and is not on this computer: tokens would travel unguarded, and clients "
+        "refuse it.",
+        "Serve it by https, and set MCP_RESOURCE_URL and OAUTH_ISSUER_URL to the https URLs.",
+    ),
+    Cause(
+        "agent-blocked",
+        "Something in front refuses requests by their User-Agent: some clients get through, others do not.",
+        "Let /mcp, /.well-known/ and /oauth/ pass bot protection, whoever asks (Cloudflare: Block AI bots).",
+    ),
     # The challenge.
     Cause(
         "challenge-stripped",
@@ -115,6 +126,14 @@ _TABLE: Final = (
         "resource-metadata-root-missing",
         "Older clients look for the resource's metadata at the root only, and do not find them.",
         "Let the proxy send /.well-known/oauth-protected-resource to mcp_server too.",
+        warning=True,
+    ),
+    Cause(
+        "legacy-metadata-missing",
+        "Clients of the 2025-03-26 revision look for the authorization server's metadata at the MCP server's "
+        "own origin, and do not find them.",
+        "Let the proxy send /.well-known/oauth-authorization-server on the MCP host to mcp_server (on a host "
+        "of both: to auth_server).",
         warning=True,
     ),
     Cause(
@@ -211,8 +230,8 @@ _TABLE: Final = (
     ),
     Cause(
         "keys-cached",
-        "The key set may be cached for longer than a new key is published before it signs: tokens are refused "
-        "after a rotation.",
+        "The key set may be cached for longer than a new key is published before it signs: after a rotation "
+        "tokens are refused.",
         "Let the proxy pass Cache-Control of /.well-known/jwks.json on unchanged, and not cache it longer.",
     ),
     Cause(
@@ -295,8 +314,8 @@ _TABLE: Final = (
     ),
     Cause(
         "clock-wrong",
-        "The clock of the server and the one here differ by more than a minute: tokens are over too early, or "
-        "not good yet.",
+        "The clock of the server and the one here differ by more than a minute: tokens are over too early, "
+        "or not good yet.",
         "Set both clocks by NTP.",
     ),
     Cause(
@@ -304,6 +323,12 @@ _TABLE: Final = (
         "The URL with a slash at its end redirects; clients that add one lose their request.",
         "Let the proxy pass both, or neither, without a redirect.",
         warning=True,
+    ),
+    Cause(
+        "origin-refused",
+        "The server serves no web page of this origin (DNS rebinding protection): a client that runs there "
+        "signs in and then can do nothing.",
+        "Add the origin to MCP_ALLOWED_ORIGINS of mcp_server.",
     ),
     Cause("token-malformed", "What was given is no access token of this kind.", "Give one, whole."),
     Cause(
@@ -327,7 +352,8 @@ _TABLE: Final = (
         "token-refused",
         "The token looks right, and the server refuses it: it was revoked, or the server has other keys or "
         "another clock.",
-        "Run `python -m auth_server grants show`; check AUTH_SERVER_INTERNAL_URL of mcp_server and its clock.",
+        "Look at `python -m auth_server grants list`; check AUTH_SERVER_INTERNAL_URL and the clock of "
+        "mcp_server.",
     ),
 )
 

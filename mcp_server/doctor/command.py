@@ -10,7 +10,7 @@ import httpx
 import typer
 
 from mcp_server.doctor.examination import examine
-from mcp_server.doctor.probe import Probe, to_json
+from mcp_server.doctor.probe import SECONDS, Probe, to_json
 from mcp_server.doctor.walk import Result, Status
 
 _MARKS: Final = {Status.OK: "ok", Status.WARNING: "warning", Status.FAULT: "FAULT", Status.SKIPPED: "skipped"}
@@ -23,16 +23,18 @@ def doctor(
         Path | None,
         typer.Option(help="A file with an access token to judge too; - reads it from standard input."),
     ] = None,
+    origin: Annotated[
+        str, typer.Option(help="With a token: the origin of a web page whose client is to connect.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Walk what a client walks, and say why one does not connect.
 
     Nothing is registered or changed. Exits with 0 when no fault was found, else with 1.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_url(url):
         raise typer.BadParameter("must be an http or https URL", param_hint="URL")
-    results = asyncio.run(_examine(url, _token(token_file)))
+    results = asyncio.run(_examine(url, _token(token_file), origin))
     if as_json:
         typer.echo(to_json(described(url, results)))
     else:
@@ -41,9 +43,17 @@ def doctor(
         raise typer.Exit(1)
 
 
-async def _examine(url: str, token: str) -> list[Result]:
-    async with httpx.AsyncClient(timeout=None, trust_env=True) as http:
-        return await examine(Probe(http), url, token=token)
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+async def _examine(url: str, token: str, origin: str) -> list[Result]:
+    async with httpx.AsyncClient(timeout=SECONDS) as http:
+        return await examine(Probe(http), url, token=token, origin=origin)
 
 
 def _token(file: Path | None) -> str:

@@ -16,6 +16,7 @@ STEPS: Final = (
     issuer_steps.REGISTRATION,
     issuer_steps.AUTHORIZE,
     issuer_steps.TOKEN,
+    resource_steps.AGENTS,
     resource_steps.BAD_TOKEN,
     resource_steps.BROWSERS,
     resource_steps.SLASH,
@@ -25,7 +26,7 @@ STEPS: Final = (
 
 
 async def examine(
-    probe: Probe, url: str, *, token: str = "", clock: Callable[[], float] = now
+    probe: Probe, url: str, *, token: str = "", origin: str = "", clock: Callable[[], float] = now
 ) -> list[Result]:
     """Return what each step found.
 
@@ -33,6 +34,7 @@ async def examine(
         probe: asks.
         url: the MCP URL, as people enter it.
         token: an access token to judge; it is sent to this URL alone.
+        origin: of a web page whose client is to connect with that token.
         clock: returns seconds since the epoch.
     """
-    return await take(Walk(probe, url, token, clock), STEPS)
+    return await take(Walk(probe, url, token, clock, origin), STEPS)

@@ -1,13 +1,11 @@
-"""Steps at the authorization server: metadata, keys, and the endpoints a client uses (RFC 8414, 7517, 7591)."""
+"""Steps at the authorization server: metadata, keys, endpoints (RFC 8414, RFC 7517, RFC 7591, OAuth 2.1)."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
-from mcp_server.doctor.probe import ORIGIN, Answer, origin_of
-from mcp_server.doctor.walk import Seen, Step, Walk, max_age, obstacle
+from mcp_server.doctor.probe import ORIGIN, Answer, origin_of, path_of
+from mcp_server.doctor.walk import DAY, Seen, Step, Walk, max_age, obstacle, seconds
 
-_DAY: Final = 86_400
 _LONGEST_KEYS: Final = 60
 """How long the key set may be kept. A new key is published longer than that before it signs."""
 
@@ -21,8 +19,8 @@ _MISSING: Final = (404, 405, 501)
 
 async def _metadata(walk: Walk) -> Seen:
     seen = Seen()
-    parts = urlsplit(walk.issuer)
-    url = f"{origin_of(walk.issuer)}/.well-known/oauth-authorization-server{parts.path}"
+    path = path_of(walk.issuer)
+    url = f"{origin_of(walk.issuer)}/.well-known/oauth-authorization-server{path}"
     answer = await walk.probe.get(url)
     if answer.failure in ("no-address", "connection-refused", "no-answer"):
         return seen.add("issuer-unreachable", answer.evidence())
@@ -31,16 +29,16 @@ async def _metadata(walk: Walk) -> Seen:
     document = answer.document()
     if not answer.is_json or not document:
         return seen.add("not-json", answer.evidence())
-    walk.metadata = document
+    walk.metadata = dict(document)
     issuer = document.get("issuer")
     seen.add_if(issuer != walk.issuer, "issuer-mismatch", f"issuer: {issuer!r}, named: {walk.issuer!r}")
     _judge_members(walk, document, seen)
     origins = answer.headers.get("access-control-allow-origin")
     seen.add_if(origins not in ("*", ORIGIN), "no-cors", answer.evidence("access-control-allow-origin"))
-    seen.add_if(max_age(answer) > _DAY, "cached-too-long", answer.evidence("cache-control"))
-    openid = await walk.probe.get(f"{origin_of(walk.issuer)}/.well-known/openid-configuration{parts.path}")
-    same = openid.document().get("issuer") == issuer
-    seen.add_if(not same, "openid-form-missing", openid.evidence())
+    seen.add_if(max_age(answer) > DAY, "cached-too-long", answer.evidence("cache-control"))
+    openid = await walk.probe.get(f"{origin_of(walk.issuer)}/.well-known/openid-configuration{path}")
+    known = openid.document().get("issuer") in (issuer, walk.issuer)
+    seen.add_if(not known, "openid-form-missing", openid.evidence())
     seen.said = "issuer and endpoints are as the resource says"
     return seen
 
@@ -54,7 +52,10 @@ def _judge_members(walk: Walk, document: Mapping[str, object], seen: Seen) -> No
     for name in _ENDPOINTS:
         value = document.get(name)
         away = isinstance(value, str) and origin_of(value) != origin
-        seen.add_if(away, "endpoint-elsewhere", f"{name}: {value!r}")
+        if away:
+            seen.add("endpoint-elsewhere", f"{name}: {value!r}")
+            # Nothing to learn there: it need not even be reachable from here.
+            walk.metadata = {key: kept for key, kept in walk.metadata.items() if key != name}
     for name, member, cause in (
         ("code_challenge_methods_supported", "S256", "no-s256"),
         ("response_types_supported", "code", "no-code-flow"),
@@ -88,7 +89,8 @@ async def _keys(walk: Walk) -> Seen:
     evidence = f"{answer.asked}: {' | '.join(' '.join(sorted(kids)) for kids in found)}"
     seen.add_if(len(set(found)) > 1, "keys-disagree", evidence)
     seen.add_if(not answer.is_json, "not-json", answer.evidence())
-    seen.add_if(max_age(answer) > _LONGEST_KEYS, "keys-cached", answer.evidence("cache-control", "age"))
+    kept = max(max_age(answer), seconds(answer, "age"))
+    seen.add_if(kept > _LONGEST_KEYS, "keys-cached", answer.evidence("cache-control", "age"))
     seen.said = f"{len(walk.key_ids)} keys"
     return seen
 
@@ -151,7 +153,7 @@ def _readable(answer: Answer, seen: Seen) -> Seen:
 
 def _needs(member: str) -> Callable[[Walk], str]:
     def missing(walk: Walk) -> str:
-        return "" if walk.endpoint(member) else f"the metadata have no {member}"
+        return "" if walk.endpoint(member) else f"no {member} to ask"
 
     return missing
 

@@ -79,7 +79,7 @@ class Answer:
         told += [f"{name}: {self.headers.get(name, 'none')}" for name in names]
         if self.is_page:
             told.append(f"begins: {self.body[:_SHOWN].decode('utf-8', 'replace')}")
-        return printable(", ".join(told))
+        return ", ".join(told)
 
 
 class Probe:
@@ -118,7 +118,7 @@ class Probe:
         except (httpx.TimeoutException, TimeoutError):
             return Answer(asked, failure="no-answer", reason=f"no answer within {self._seconds:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError) as error:
-            return Answer(asked, failure=_failure_of(error), reason=printable(str(error) or repr(error)))
+            return Answer(asked, failure=_failure_of(error), reason=str(error) or repr(error))
         return Answer(asked, response.status_code, response.headers, body)
 
 
@@ -154,9 +154,20 @@ def _failure_of(error: BaseException) -> str:
 
 
 def origin_of(url: str) -> str:
-    """Return scheme, host and port of a URL."""
-    parts = urlsplit(url)
+    """Return scheme, host and port of a URL; empty, when it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def path_of(url: str) -> str:
+    """Return the path of a URL without a slash at its end; empty, when it is none."""
+    try:
+        return urlsplit(url).path.rstrip("/")
+    except ValueError:
+        return ""
 
 
 def printable(text: str) -> str:

@@ -36,7 +36,12 @@ async def _own_token(walk: Walk) -> Seen:
     answer = await call(walk, walk.token)
     if answer.status != 200:
         return Seen().add(obstacle(answer) or "token-refused", answer.evidence("www-authenticate"))
-    return Seen("accepted")
+    if not walk.origin:
+        return Seen("accepted")
+    answer = await call(walk, walk.token, Origin=walk.origin)
+    seen = Seen(f"accepted, also from {walk.origin}")
+    seen.add_if(answer.status != 200, "origin-refused", answer.evidence())
+    return seen
 
 
 def _misfit(walk: Walk, header: Mapping[str, object], claims: Mapping[str, object]) -> tuple[str, str] | None:

@@ -6,9 +6,11 @@ from enum import Enum
 from typing import Final
 
 from mcp_server.doctor.causes import CAUSES, Cause
-from mcp_server.doctor.probe import Answer, Probe
+from mcp_server.doctor.probe import Answer, Probe, printable
 
-_NOT_READY: Final = "temporarily_unavailable"
+DAY: Final = 86_400
+"""In seconds."""
+
 _OFF: Final = "oauth_not_enabled"
 _BEHIND_A_PROXY: Final = (502, 503, 504, 521, 522, 523, 524)
 
@@ -49,22 +51,24 @@ class Walk:
         url: the MCP URL, as people enter it.
         token: an access token to judge, if there is one.
         now: returns the time here, in seconds since the epoch.
+        origin: of a web page whose client is to connect, if there is one.
+        challenged: whether the server's own challenge was seen.
         metadata_url: of the resource, as the challenge names it.
         issuer: as the resource names it.
         metadata: of the authorization server.
         key_ids: of its keys.
-        date: the Date header of the latest answer of the server.
     """
 
     probe: Probe
     url: str
     token: str
     now: Callable[[], float]
+    origin: str = ""
+    challenged: bool = False
     metadata_url: str = ""
     issuer: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
     key_ids: frozenset[str] = frozenset()
-    date: str = ""
 
     def endpoint(self, name: str) -> str:
         """Return an endpoint of the metadata; empty, when they have none."""
@@ -98,7 +102,7 @@ class Seen:
 
     def add(self, cause: str, evidence: str) -> "Seen":
         """Add a finding; return itself."""
-        self.findings.append(Finding(CAUSES[cause], evidence))
+        self.findings.append(Finding(CAUSES[cause], printable(evidence)))
         return self
 
     def add_if(self, condition: bool, cause: str, evidence: str) -> None:
@@ -128,7 +132,7 @@ def _judge(step: Step, seen: Seen) -> Result:
         status = Status.FAULT
     else:
         status = Status.WARNING if seen.findings else Status.OK
-    return Result(step.name, status, seen.said, tuple(seen.findings))
+    return Result(step.name, status, printable(seen.said), tuple(seen.findings))
 
 
 def obstacle(answer: Answer) -> str:
@@ -146,9 +150,19 @@ def obstacle(answer: Answer) -> str:
 
 
 def max_age(answer: Answer) -> int:
-    """Return for how many seconds an answer may be kept; 0, when it does not say so."""
+    """Return for how many seconds an answer may be kept; 0, when it does not say so (RFC 9111)."""
+    longest = 0
     for part in str(answer.headers.get("cache-control", "")).split(","):
         name, _, value = part.strip().partition("=")
-        if name.lower() in ("max-age", "s-maxage") and value.isdigit() and len(value) < 12:
-            return int(value)
-    return 0
+        if name.lower() in ("max-age", "s-maxage"):
+            longest = max(longest, _number(value))
+    return longest
+
+
+def seconds(answer: Answer, header: str) -> int:
+    """Return the seconds that a header names; 0, when it names none."""
+    return _number(str(answer.headers.get(header, "")))
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
