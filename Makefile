@@ -73,7 +73,7 @@ isolation: setup ## 50 people make 1,000 calls each at once, and nobody gets ano
 conformance: setup ## Run the official MCP suite, from npm, and write docs/conformance.md
 	@$(PY) -m dev.conformance
 
-storms: setup ## Many clients with one code or one refresh token at the same moment, on two replicas
+storms: setup ## Many clients with one code, refresh token or assertion at the same moment, on four replicas
 	@$(PY) -m dev.storms $(ARGS)
 
 rotation: setup ## Rotate the signing key every 5 s under load, on three replicas of each service

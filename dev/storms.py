@@ -1,6 +1,7 @@
-"""`make storms`: many clients with one code, or one refresh token, at the same moment on two replicas."""
+"""`make storms`: many clients with one code, refresh token or assertion at once, on four replicas."""
 
 import asyncio
+import secrets
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import Annotated, Any, Final
 
 import httpx
 import typer
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet
 
 from dev.flow import Browser, OAuthClient, Pkce
 from dev.mcp_messages import modern
@@ -21,6 +24,8 @@ from dev.wire import Wire
 SANDBOX_TOKEN: Final = "vtwn_sandbox_ada"
 REDEEMERS: Final = 64
 REFRESHERS: Final = 50
+ASSERTERS: Final = 16
+AUTH_REPLICAS: Final = 4
 CODES_AT_ONCE: Final = 50
 """Codes approved before they are redeemed: they live a minute."""
 
@@ -54,8 +59,8 @@ class Outcome:
 def main(rounds: Annotated[int, typer.Option(help="Of each storm.")] = 200) -> None:
     """Run every storm; end with status 1 when anything was violated."""
     with tempfile.TemporaryDirectory() as folder, open_test_store() as store:
-        typer.echo(f"store: {store.description}; 2 replicas of auth_server, 1 of mcp_server")
-        with replicate(store.url, Path(folder), auth=2, mcp=1) as replicas:
+        typer.echo(f"store: {store.description}; {AUTH_REPLICAS} replicas of auth_server, 1 of mcp_server")
+        with replicate(store.url, Path(folder), auth=AUTH_REPLICAS, mcp=1) as replicas:
             outcomes = [asyncio.run(storm(replicas, rounds)) for storm in STORMS]
     for outcome in outcomes:
         typer.echo(str(outcome))
@@ -140,10 +145,35 @@ async def vanishing_clients(replicas: Replicas, rounds: int) -> Outcome:
     return outcome
 
 
+async def assertion_storm(replicas: Replicas, rounds: int) -> Outcome:
+    """Let one client assertion arrive many times at once: it authenticates once (RFC 7523 section 3)."""
+    outcome = Outcome("assertion storm")
+    key = ECKey.generate_key("P-256", {"kid": "storm"}, auto_kid=False)
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(httpx.AsyncClient())
+        client = OAuthClient(http, replicas.issuer)
+        await client.register(
+            token_endpoint_auth_method="private_key_jwt", jwks=KeySet([key]).as_dict(private=False)
+        )
+        wires = await _wires(stack, replicas, ASSERTERS, "/oauth/introspect")
+        for _ in range(rounds):
+            outcome.rounds += 1
+            form = _assertion_form(client, key)
+            answers = await _together(outcome, [_asking(wire, form) for wire in wires])
+            accepted = [status for status, _ in answers if status == httpx.codes.OK]
+            outcome.check(len(accepted) == 1, f"it was accepted {len(accepted)} times")
+            refused = {(status, body.get("error")) for status, body in answers if status != httpx.codes.OK}
+            # Wrong assertions are limited, and a right one never waits for them.
+            allowed = {(401, "invalid_client"), (429, "temporarily_unavailable")}
+            outcome.check(refused <= allowed, f"refusals were {refused}")
+    return outcome
+
+
 STORMS: Final[Sequence[Callable[[Replicas, int], Coroutine[Any, Any, Outcome]]]] = (
     code_storm,
     refresh_storm,
     vanishing_clients,
+    assertion_storm,
 )
 
 
@@ -172,11 +202,13 @@ async def _client(http: httpx.AsyncClient, replicas: Replicas) -> tuple[OAuthCli
     return client, Browser(http, SANDBOX_TOKEN)
 
 
-async def _wires(stack: AsyncExitStack, replicas: Replicas, count: int) -> list[Wire]:
-    """Return open connections to the token endpoints of all replicas in turn."""
+async def _wires(
+    stack: AsyncExitStack, replicas: Replicas, count: int, path: str = "/oauth/token"
+) -> list[Wire]:
+    """Return open connections to an endpoint of all replicas in turn."""
     wires = []
     for number in range(count):
-        wire = await Wire.open(f"{replicas.auth[number % len(replicas.auth)]}/oauth/token")
+        wire = await Wire.open(f"{replicas.auth[number % len(replicas.auth)]}{path}")
         stack.callback(wire.close)
         wires.append(wire)
     return wires
@@ -199,6 +231,23 @@ def _refresh_form(client: OAuthClient, tokens: Mapping[str, Any]) -> dict[str, s
         "grant_type": "refresh_token",
         "client_id": client.client_id,
         "refresh_token": str(tokens["refresh_token"]),
+    }
+
+
+def _assertion_form(client: OAuthClient, key: ECKey) -> dict[str, str]:
+    now = int(time.time())
+    claims = {
+        "iss": client.client_id,
+        "sub": client.client_id,
+        "aud": client.issuer,
+        "jti": secrets.token_urlsafe(16),
+        "iat": now,
+        "exp": now + 60,
+    }
+    return {
+        "token": "none",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": jwt.encode({"alg": "ES256", "kid": "storm"}, claims, key),
     }
 
 

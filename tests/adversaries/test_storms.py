@@ -1,11 +1,11 @@
-"""Races over two processes, on open connections and with a barrier: the same as `make storms`, shorter."""
+"""Races over processes, on open connections and with a barrier: the same as `make storms`, shorter."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from dev.replicas import Replicas, replicate
-from dev.storms import code_storm, refresh_storm, vanishing_clients
+from dev.storms import assertion_storm, code_storm, refresh_storm, vanishing_clients
 from tests.requirements import requirement
 
 pytestmark = [pytest.mark.e2e, pytest.mark.anyio]
@@ -19,7 +19,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 def replicas(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
     with replicate(
-        f"{redis_url.rpartition('/')[0]}/9", tmp_path_factory.mktemp("storms"), auth=2, mcp=1
+        f"{redis_url.rpartition('/')[0]}/9", tmp_path_factory.mktemp("storms"), auth=4, mcp=1
     ) as running:
         yield running
 
@@ -40,3 +40,9 @@ async def test_50_refreshes_at_once_get_the_same_successor_and_leave_one_live_ti
 async def test_a_client_that_vanishes_while_it_refreshes_is_not_stranded(replicas: Replicas) -> None:
     outcome = await vanishing_clients(replicas, rounds=60)
     assert (outcome.rounds, outcome.violations) == (300, [])
+
+
+@requirement("D87")
+async def test_an_assertion_that_arrives_16_times_at_once_authenticates_once(replicas: Replicas) -> None:
+    outcome = await assertion_storm(replicas, rounds=60)
+    assert (outcome.rounds, outcome.violations) == (60, [])
