@@ -76,15 +76,16 @@ def test_a_shown_name_has_no_character_that_hides_or_reorders(text: str) -> None
 @example("https://mcp.test?")
 @example("https://mcp.\ntest")
 @example("https://\u212aiosk.test/mcp")
+@example("https://mcp.test:443/mcp/")
 def test_a_resource_is_the_configured_one_or_refused(resource: str) -> None:
-    known = ("https://mcp.test/mcp", "https://mcp.test", "https://kiosk.test/mcp")
+    known = ("https://mcp.test/mcp", "https://mcp.test", "https://kiosk.test/a", "https://kiosk.test/mcp")
     try:
         chosen = Resources(known).choose(resource)
     except InvalidTarget:
         return
     assert resource.isascii()
     assert chosen in known
-    assert chosen.rstrip("/").lower() == resource.rstrip("/").lower()
+    assert chosen.lower() == resource.removesuffix("/").lower().replace(":443", "")
 
 
 @pytest.mark.parametrize(
@@ -95,11 +96,16 @@ def test_a_resource_is_the_configured_one_or_refused(resource: str) -> None:
         ("https://mcp.test/", "https://mcp.test"),
         ("https://mcp.test", "https://mcp.test"),
         ("https://mcp.test/mcp?a=B", "https://mcp.test/mcp?a=B"),
+        ("https://mcp.test/mcp/", "https://mcp.test/mcp"),
+        ("https://mcp.test:443/mcp", "https://mcp.test/mcp"),
+        ("https://alone.test:8443", "https://alone.test:8443/mcp"),
+        ("https://Alone.test:8443/", "https://alone.test:8443/mcp"),
         ("urn:x", "urn:x"),
     ],
 )
-def test_a_resource_is_known_by_host_without_regard_to_case(resource: str | None, chosen: str) -> None:
+def test_a_resource_is_known_by_every_spelling_of_its_uri(resource: str | None, chosen: str) -> None:
     known = ("https://mcp.test/mcp", "https://mcp.test", "https://mcp.test/mcp?a=B", "urn:x")
+    known += ("https://alone.test:8443/mcp",)
     assert Resources(known).choose(resource) == chosen
     Resources(known).check_same(resource, chosen)
 
@@ -108,7 +114,11 @@ def test_a_resource_is_known_by_host_without_regard_to_case(resource: str | None
     "resource",
     [
         "https://mcp.test/MCP",
-        "https://mcp.test/mcp/",
+        "https://mcp.test/mcp//",
+        "https://mcp.test/mcp/x",
+        "https://mcp.test:80/mcp",
+        "https://mcp.test:8443",
+        "https://mcp.test?",
         "https://mcp.test/mcp?",
         "https://mcp.test/mcp#",
         "http://mcp.test/mcp",
@@ -124,6 +134,22 @@ def test_any_other_resource_is_refused(resource: str) -> None:
         resources.choose(resource)
     with pytest.raises(InvalidTarget):
         resources.check_same(resource, "https://mcp.test/mcp")
+
+
+def test_an_origin_names_the_resource_that_is_alone_there() -> None:
+    alone = Resources(("https://mcp.test/a", "https://mcp.test:8443/b"))
+    assert alone.choose("https://mcp.test/") == "https://mcp.test/a"
+    both = Resources(("https://mcp.test/a", "https://mcp.test/b"))
+    with pytest.raises(InvalidTarget):
+        both.choose("https://mcp.test")
+    # A grant of the time when it was alone goes on.
+    both.check_same("https://mcp.test", "https://mcp.test/a")
+    with pytest.raises(InvalidTarget):
+        both.check_same("https://mcp.test/b", "https://mcp.test/a")
+    with_root = Resources(("https://mcp.test/a", "https://mcp.test"))
+    assert with_root.choose("https://mcp.test/") == "https://mcp.test"
+    with pytest.raises(InvalidTarget):
+        with_root.check_same("https://mcp.test", "https://mcp.test/a")
 
 
 def test_of_resources_that_compare_equal_the_first_is_meant() -> None:
