@@ -43,6 +43,7 @@ def check(
         InvalidRedirectUri: `redirect_uris` is missing or holds what no client may have.
         InvalidClientMetadata: any other member is malformed or not supported.
     """
+    metadata = stated(metadata)
     redirect_uris = _redirect_uris(metadata.get("redirect_uris"), policy)
     auth_method = _auth_method(metadata, auth_methods)
     accepted_grants = _grant_types(metadata, grant_types)
@@ -66,6 +67,11 @@ def check(
     if len(json.dumps(accepted)) > MAX_METADATA:
         raise InvalidClientMetadata(f"The metadata is longer than {MAX_METADATA} characters altogether.")
     return accepted
+
+
+def stated(metadata: Mapping[str, object]) -> dict[str, object]:
+    """Return the members that say something: clients send null or "" for what they have not set."""
+    return {name: value for name, value in metadata.items() if value is not None and value != ""}
 
 
 def _redirect_uris(value: object, policy: RedirectPolicy) -> tuple[str, ...]:
@@ -111,7 +117,7 @@ def _grant_types(metadata: Mapping[str, object], supported: tuple[str, ...]) -> 
 
 def _check_response_types(metadata: Mapping[str, object]) -> None:
     response_types = _strings(metadata, "response_types")
-    if response_types is not None and "code" not in response_types:
+    if response_types and "code" not in response_types:
         raise InvalidClientMetadata("The response_types must include code, the only one supported.")
 
 
@@ -157,16 +163,14 @@ def _application_type(metadata: Mapping[str, object]) -> str:
 
 def _scope(metadata: Mapping[str, object]) -> str:
     # Echoed, not a limit: a client may step up later, and it is the person who decides.
-    value = metadata.get("scope")
-    if value is not None and (not isinstance(value, str) or len(value) > MAX_URL):
+    value = metadata.get("scope", "")
+    if not isinstance(value, str) or len(value) > MAX_URL:
         raise InvalidClientMetadata("The scope member must be a string.")
-    return format_scope(name for name in (value or "").split() if name in ALL_SCOPES)
+    return format_scope(name for name in value.split() if name in ALL_SCOPES)
 
 
 def _text(metadata: Mapping[str, object], name: str) -> str:
     value = metadata.get(name, "")
-    if value is None:
-        return ""
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise InvalidClientMetadata(f"The {name} member must be a string of at most {MAX_TEXT} characters.")
     return visible(value)
@@ -175,7 +179,7 @@ def _text(metadata: Mapping[str, object], name: str) -> str:
 def _url(metadata: Mapping[str, object], name: str) -> str:
     # Kept and echoed, never fetched and never shown as a link or an image.
     value = metadata.get(name)
-    if value is None or value == "":
+    if value is None:
         return ""
     if not isinstance(value, str) or len(value) > MAX_URL or not value.startswith(("https://", "http://")):
         raise InvalidClientMetadata(f"The {name} member must be a web address.")

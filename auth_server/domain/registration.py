@@ -141,7 +141,9 @@ def update(
         raise InvalidClientMetadata(f"These members cannot be set: {' '.join(sent)}")
     _check_secret(client, metadata.get("client_secret"))
     method = {"token_endpoint_auth_method": client.metadata["token_endpoint_auth_method"]}
-    accepted = client_metadata.check({**method, **metadata}, policy=policy, grant_types=grant_types)
+    accepted = client_metadata.check(
+        {**method, **client_metadata.stated(metadata)}, policy=policy, grant_types=grant_types
+    )
     if _proof(accepted) is not _proof(client.metadata):
         raise InvalidClientMetadata("A client cannot change between a secret, a key, and neither.")
     changed = _client(accepted, 0)

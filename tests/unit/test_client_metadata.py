@@ -58,7 +58,22 @@ def test_what_is_said_is_kept() -> None:
     assert {name: kept.get(name) for name in members} == members
 
 
-@pytest.mark.parametrize("name", ["client_name", "software_id", "client_uri", "logo_uri", "scope"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "client_name",
+        "software_id",
+        "client_uri",
+        "logo_uri",
+        "scope",
+        "application_type",
+        "token_endpoint_auth_method",
+        "grant_types",
+        "response_types",
+        "jwks",
+        "jwks_uri",
+    ],
+)
 def test_nothing_is_kept_of_a_member_that_says_nothing(name: str) -> None:
     assert accepted(**{name: None}) == accepted(**{name: ""}) == accepted()
 
@@ -77,7 +92,8 @@ def test_nothing_is_kept_of_a_member_that_says_nothing(name: str) -> None:
         ({"jwks": {"keys": [{"n": "1"}, "x"]}}, {"jwks": {"keys": ["x", {"d": "1"}]}}),
         ({"jwks": {"keys": [{"e": "1"}]}}, {"jwks": {"keys": [{"k": "1"}]}}),
         ({"response_types": ["code", "token"]}, {"response_types": ["token"]}),
-        ({"response_types": ["code"]}, {"response_types": []}),
+        ({"response_types": []}, {"response_types": [""]}),
+        ({"jwks": {"keys": []}, "jwks_uri": None}, {"jwks": {"keys": []}, "jwks_uri": "https://a.example"}),
         ({"response_types": ["code"]}, {"response_types": ["code", 1]}),
         ({"response_types": None}, {"response_types": "code"}),
         ({"grant_types": ["authorization_code", "other"]}, {"grant_types": ["refresh_token"]}),
