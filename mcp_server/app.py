@@ -25,7 +25,7 @@ from mcp_server.endpoints.bearer import LEGACY_HEADER, Guard
 from mcp_server.endpoints.errors import Refusals
 from mcp_server.endpoints.home import home_router
 from mcp_server.endpoints.mcp import McpEndpoint
-from mcp_server.endpoints.metadata import metadata_paths, metadata_router, resource_metadata_url
+from mcp_server.endpoints.metadata import metadata_router, resource_metadata_url
 from mcp_server.endpoints.rebinding import AddressGuard
 from mcp_server.prompts.catalog import build_prompts
 from mcp_server.protocol.dispatcher import Dispatcher
@@ -178,8 +178,9 @@ class _Application(FastAPI):
 
 
 def _endpoint_paths(settings: McpSettings) -> frozenset[str]:
-    # A proxy may serve the resource under a prefix and strip it.
-    return frozenset({ENDPOINT_PATH, settings.resource_path})
+    # A proxy may serve the resource under a prefix and strip it. People type a slash at the end.
+    paths = (ENDPOINT_PATH, settings.resource_path)
+    return frozenset({*paths, *(f"{path}/" for path in paths)})
 
 
 def _build_oauth(
@@ -275,7 +276,8 @@ def _version() -> str:
 
 def _middleware(settings: McpSettings, features: Features) -> list[Middleware]:
     """Return the middleware, outermost first."""
-    rules = dict.fromkeys(metadata_paths(settings), CorsRule(methods=("GET",)))
+    # All of them: a page must be able to read that something is not there, too.
+    rules = {"/.well-known/*": CorsRule(methods=("GET",))}
     rules |= dict.fromkeys(_endpoint_paths(settings), _endpoint_rule(settings, features))
     return [
         Middleware(RequestIdMiddleware, namespace="mcp:request"),

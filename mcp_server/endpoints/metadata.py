@@ -20,9 +20,10 @@ def resource_metadata_url(settings: McpSettings) -> str:
     return f"{settings.resource_origin}{RESOURCE_METADATA}{settings.resource_path}"
 
 
-def metadata_paths(settings: McpSettings) -> tuple[str, ...]:
-    """Return the paths of all documents here."""
-    return (RESOURCE_METADATA, f"{RESOURCE_METADATA}{settings.resource_path}", ISSUER_METADATA)
+def _paths(settings: McpSettings) -> tuple[str, ...]:
+    # For a client that was given the resource with a slash at its end, too.
+    of_resource = f"{RESOURCE_METADATA}{settings.resource_path}"
+    return (RESOURCE_METADATA, of_resource, f"{of_resource}/", ISSUER_METADATA)
 
 
 def metadata_router(settings: McpSettings) -> APIRouter:
@@ -43,7 +44,7 @@ def metadata_router(settings: McpSettings) -> APIRouter:
     async def not_enabled() -> Response:
         raise OAuthNotEnabled
 
-    for path in metadata_paths(settings):
+    for path in _paths(settings):
         endpoint = issuer_metadata if path == ISSUER_METADATA else resource_metadata
         handler = endpoint if settings.oauth_enabled else not_enabled
         router.add_api_route(path, handler, methods=["GET", "HEAD"])

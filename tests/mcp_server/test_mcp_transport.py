@@ -254,7 +254,7 @@ async def test_other_methods_are_401_without_a_token_and_405_with_one(server: Se
     assert known.headers["allow"] == "POST"
 
 
-@pytest.mark.parametrize("path", ["/mcp/", "/mcp/sse"])
+@pytest.mark.parametrize("path", ["/mcp//", "/mcp/sse"])
 async def test_below_the_endpoint_is_401_without_a_token_and_404_with_one(server: Server, path: str) -> None:
     assert (await server.http.post(path)).status_code == 401
     assert (await server.http.post(path, headers=server.client().headers)).status_code == 404
