@@ -15,7 +15,7 @@ from tests.support.resource_server import METADATA_URL, RESOURCE, OpenServer, Se
 pytestmark = pytest.mark.anyio
 
 APP = "https://app.example"
-INITIALIZE = {
+INITIALIZE: dict[str, Any] = {
     "jsonrpc": "2.0",
     "id": 0,
     "method": "initialize",
@@ -192,6 +192,25 @@ async def test_a_whole_handshake_without_any_header_of_mcp(server: Server) -> No
     call = {"name": "whoami", "arguments": {}}
     called = await client.post({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call})
     assert called.json()["result"]["isError"] is False
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("tools/list", {"cursor": None}),
+        ("tools/list", {"_meta": None}),
+        ("tools/list", {"_meta": {"progressToken": None}}),
+        ("tools/call", {"name": "whoami", "arguments": None}),
+        ("tools/call", {"name": "whoami", "arguments": {}, "_meta": None}),
+        ("initialize", INITIALIZE["params"] | {"capabilities": {"roots": None, "sampling": None}}),
+    ],
+)
+async def test_optional_members_may_be_null(server: Server, method: str, params: dict[str, Any]) -> None:
+    """Clients that send every member they know, with null for what they have not set."""
+    answer = await server.client().handshake(method, params)
+    assert answer.status_code == 200
+    assert "error" not in answer.json()
+    assert not answer.json()["result"].get("isError")
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
