@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from auth_server.commands import clients, config, encryption, grants, keys
 from auth_server.settings import AuthSettings
 from shared import logs
+from shared.flows.recorder import replica_name
 from shared.key_check import KeyCheck
 from shared.redis.client import connect
 from shared.settings import SettingsError, unknown_in_environment
@@ -49,7 +50,7 @@ def main(
     log.info("listening", host=address, port=bound_port, issuer=settings.oauth_issuer_url)
     redis = connect(settings.redis_url.get_secret_value())
     try:
-        app = create_app(settings, redis=redis)
+        app = create_app(settings, redis=redis, replica=replica_name(bound_port))
     except SettingsError as error:
         cannot_start("auth_server", error.problems)
     serve(

@@ -60,6 +60,8 @@ from auth_server.store.redis.sessions import RedisSessionStore
 from auth_server.store.redis.val_town_sign_in import RedisValTownSignInStore
 from shared.background import running
 from shared.clock import Clock
+from shared.flows.recorder import FlowRecorder, replica_name
+from shared.flows.store import FlowStore
 from shared.key_check import KeyCheck, StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger
 from shared.oauth.errors import OAuthNotEnabled
@@ -99,6 +101,7 @@ def create_app(
     http: httpx.AsyncClient | None = None,
     clock: Clock | None = None,
     fetcher: DocumentFetcher | None = None,
+    replica: str = "",
 ) -> FastAPI:
     """Return the authorization server.
 
@@ -108,6 +111,7 @@ def create_app(
         http: for calls to Val Town; the app makes and closes its own when None.
         clock: the clock; the system's when None.
         fetcher: for documents of clients; one for the public internet when None.
+        replica: what this process is called in timelines; its host and number when empty.
 
     Raises:
         SettingsError: a document of a client that the operator gives cannot be used.
@@ -130,7 +134,10 @@ def create_app(
             rotation_seconds=settings.oauth_key_rotation_seconds,
         ),
     )
-    services = _services(settings, redis, to_val_town, clock, sealer, keyring, keeper, check, fetcher)
+    flows = FlowRecorder(
+        FlowStore(redis), RateLimiter(redis, clock), clock, replica=replica or replica_name()
+    )
+    services = _services(settings, redis, to_val_town, clock, sealer, keyring, keeper, check, fetcher, flows)
     app = FastAPI(
         title="Val Town MCP authorization server",
         docs_url=None,
@@ -156,6 +163,7 @@ def _services(
     keeper: KeyKeeper,
     check: KeyCheck,
     fetcher: DocumentFetcher | None,
+    flows: FlowRecorder,
 ) -> Services:
     clients = RedisClientStore(
         redis, grant_idle_seconds=settings.oauth_refresh_token_ttl, on_miss=check.verify
@@ -215,6 +223,7 @@ def _services(
         person_vals=PersonVals(http, settings.val_town_api_url, sealer, _server_token(settings)),
         admission=admission,
         key_keeper=keeper,
+        flows=flows,
         sign_in=_sign_in(settings, http, admission),
         val_town_sign_in=_val_town_sign_in(settings, redis, http, clock, sealer, admission),
     )
@@ -274,8 +283,10 @@ def _lifespan(
         except (StoreError, OSError, WrongEncryptionKeyError, StoreEmptiedError, UnsealError) as error:
             # Not ready, and trying on: the store may come later.
             _log.warning("signing keys not loaded yet", reason=f"{type(error).__name__}: {error}")
-        async with running({"keyring": services.key_keeper.run}, namespace="oauth:start"):
+        tasks = {"keyring": services.key_keeper.run, "flows": services.flows.run}
+        async with running(tasks, namespace="oauth:start"):
             yield
+        await services.flows.flush()
         await services.client_documents.close()
         if own_http is not None:
             await own_http.aclose()

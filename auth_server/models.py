@@ -88,6 +88,8 @@ class Grant:
     """How often the person has taken scopes from it; every access token belongs to one version."""
     approved: tuple[str, ...] = ()
     """The scopes that were approved first, when `scopes` are fewer by now."""
+    flow: str = ""
+    """The id of the attempt it came from, while that is remembered; for logs and timelines alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from auth_server.store.base import (
     SessionStore,
 )
 from shared.clock import Clock
+from shared.flows.recorder import FlowRecorder
 from shared.rate_limit import Limit, RateLimiter
 from shared.sealing import Sealer
 from shared.usage import UsageStore
@@ -63,6 +64,7 @@ class Services:
     person_vals: PersonVals
     admission: Admission
     key_keeper: KeyKeeper
+    flows: FlowRecorder
     sign_in: SignIn
     val_town_sign_in: ValTownSignIn | None
 

@@ -215,7 +215,14 @@ class Logger:
 
         Only the path is the caller's own text, so it alone is redacted.
         """
-        fields = {"method": method, "path": path, "status": status, "ms": round(milliseconds, 2)}
+        flow = structlog.contextvars.get_contextvars().get("flow")
+        fields = {
+            "method": method,
+            "path": path,
+            "status": status,
+            "ms": round(milliseconds, 2),
+            **({"flow": flow} if flow else {}),
+        }
         configured = _current()
         if configured is None:
             self._structlog.info("request", **fields)
@@ -232,6 +239,11 @@ class Logger:
         }
         configured.output.write(json.dumps(line) + "\n")
         configured.output.flush()
+
+
+def bind(**fields: str) -> None:
+    """Put fields, those that are not empty, on every further log line of the request being answered."""
+    structlog.contextvars.bind_contextvars(**{name: value for name, value in fields.items() if value})
 
 
 def get_logger(namespace: str) -> Logger:

@@ -35,6 +35,8 @@ class Approval:
         session: UserSession,
         kept: Collection[str],
         vals: Sequence[str] = (),
+        *,
+        flow: str = "",
     ) -> str:
         """Return a new authorization code for the scopes a person left ticked.
 
@@ -43,6 +45,7 @@ class Approval:
             session: of the person who approved.
             kept: fine scopes that stay; others that were asked for are left out.
             vals: ids of the vals it is limited to; none: all that the scopes reach.
+            flow: the id of the attempt.
 
         Raises:
             InvalidScope: nothing is left.
@@ -58,6 +61,7 @@ class Approval:
             scopes=scopes,
             resource=pending.resource,
             vals=tuple(sorted(set(vals))),
+            flow=flow,
         )
         code = _new_code(grant.grant_id)
         owner = CredentialOwner(grant.grant_id, grant.subject, grant.client_id)

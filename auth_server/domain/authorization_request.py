@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from auth_server.domain import pkce, redirect_uri
 from auth_server.domain.resource import Resources
 from auth_server.models import Client
+from shared.flows.steps import Reason
 from shared.oauth.errors import (
     InvalidRequest,
     InvalidTarget,
@@ -29,9 +30,10 @@ _PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 class UntrustedRedirectError(Exception):
     """The request must not be answered by a redirect (RFC 6749 section 4.1.2.1); a person reads `reason`."""
 
-    def __init__(self, reason: str) -> None:
-        """Take a sentence that tells the person what is wrong."""
+    def __init__(self, reason: str, code: Reason) -> None:
+        """Take a sentence that tells the person what is wrong, and the word for it in the timeline."""
         self.reason = reason
+        self.code = code
         super().__init__(reason)
 
 
@@ -75,23 +77,28 @@ def trusted_redirect(parameters: AuthorizationParameters, client: Client | None)
     """
     if parameters.repeated & {"client_id", "redirect_uri"}:
         raise UntrustedRedirectError(
-            "The address that brought you here names its app or return address twice."
+            "The address that brought you here names its app or return address twice.",
+            Reason.REPEATED_PARAMETER,
         )
     if client is None:
         raise UntrustedRedirectError(
             "This server does not know the app that sent you here; its registration may have expired. "
-            "Remove the server from the app and add it again."
+            "Remove the server from the app and add it again.",
+            Reason.UNKNOWN_CLIENT,
         )
     state = None if "state" in parameters.repeated else parameters.single("state")
     requested = parameters.single("redirect_uri")
     if requested is None:
         if len(client.redirect_uris) != 1:
-            raise UntrustedRedirectError("The app did not say where to send you afterwards.")
+            raise UntrustedRedirectError(
+                "The app did not say where to send you afterwards.", Reason.NO_REDIRECT_URI
+            )
         return TrustedRedirect(client, client.redirect_uris[0], state)
     if not client_redirects_to(client, requested):
         raise UntrustedRedirectError(
             "The app wants to send you to an address that it did not register. "
-            "If you trust the app, remove the server from it and add it again."
+            "If you trust the app, remove the server from it and add it again.",
+            Reason.REDIRECT_URI,
         )
     return TrustedRedirect(client, requested, state)
 
@@ -113,7 +120,7 @@ def validate(
         raise InvalidTarget("A token is for one resource only.")
     if parameters.repeated:
         names = " ".join(sorted(parameters.repeated))
-        raise InvalidRequest(f"Parameters must not be repeated: {names}")
+        raise InvalidRequest(f"Parameters must not be repeated: {names}", reason=Reason.REPEATED_PARAMETER)
     _check_shape(parameters, redirect)
     challenge = pkce.check_challenge(
         parameters.single("code_challenge"), parameters.single("code_challenge_method")

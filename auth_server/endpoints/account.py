@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from auth_server.domain import generate
 from auth_server.domain.client_id_url import host_of
 from auth_server.domain.redirect_uri import display_host
-from auth_server.endpoints import browser, pages
+from auth_server.endpoints import attempt, browser, pages
 from auth_server.endpoints.consent_form import Choice
 from auth_server.endpoints.parameters import read_form
 from auth_server.endpoints.usage_chart import chart_of
@@ -18,6 +18,7 @@ from auth_server.grants.base import MAX_TRIES
 from auth_server.models import Grant, GrantSummary, PendingAuthorization, UserSession
 from auth_server.services import Services, ServicesDep
 from auth_server.store.base import Narrowing
+from shared.flows.steps import Reason, Step
 from shared.logs import get_logger
 from shared.oauth.errors import TemporarilyUnavailable
 from shared.oauth.scopes import expand, narrow
@@ -61,6 +62,7 @@ async def revoke(request: Request, services: ServicesDep) -> Response:
         return _back(request, "gone")
     await services.remembered.forget(session.subject, grant.client_id)
     await services.grants.revoke(grant.grant_id, reason="revoked_by_person")
+    services.flows.note(grant.flow, Step.REVOKED, Reason.BY_PERSON)
     _log.info("revoked", grant_id=grant.grant_id, client_id=grant.client_id, subject=session.subject)
     return _back(request, "revoked")
 
@@ -105,6 +107,7 @@ async def revoke_all(request: Request, services: ServicesDep) -> Response:
         for grant in grants:
             await services.remembered.forget(session.subject, grant.client_id)
             await services.grants.revoke(grant.grant_id, reason="revoked_by_person")
+            services.flows.note_of_grant(grant.grant_id, Step.REVOKED, Reason.BY_PERSON)
     _log.info("revoked all", subject=session.subject)
     return _back(request, "all")
 
@@ -131,6 +134,7 @@ async def _checked(request: Request, services: Services) -> tuple[UserSession, M
 async def _sign_in(request: Request, services: Services) -> Response:
     services.keyring.active()
     handle = generate.secret(generate.TRANSACTION)
+    attempt.enter(request, handle)
     secret = browser.ensure_browser_cookie(request, services)
     await services.pending.save(
         handle,
@@ -145,6 +149,7 @@ async def _sign_in(request: Request, services: Services) -> Response:
             signed_in_before="",
         ),
     )
+    attempt.note(request, services, Step.AUTHORIZE, purpose="account")
     location = f"{pages.base_path(request)}/oauth/sign-in?txn={handle}"
     response = RedirectResponse(location, 303, headers={"Cache-Control": "no-store"})
     browser.keep_browser_cookie(response, services, secret)

@@ -14,6 +14,7 @@ from auth_server.endpoints.pages import PageProblemError
 from auth_server.models import PendingAuthorization, UserSession
 from auth_server.services import Services
 from auth_server.store.base import PENDING_SECONDS, SESSION_SECONDS
+from shared.flows.steps import Reason
 from shared.logs import get_logger
 from shared.refusals.pages import FOREIGN_FORM, STALE_PAGE
 from shared.sealing import UnsealError, base64url
@@ -82,6 +83,7 @@ def stale_page() -> PageProblemError:
         "It was answered already, is older than ten minutes, or was opened in another browser. "
         "Go back to the app and connect again.",
         status=STALE_PAGE.status,
+        reason=Reason.STALE_PAGE,
     )
 
 
@@ -111,6 +113,7 @@ def check_form_token(request: Request, expected: Collection[str], sent: str | No
             "It does not belong to the page you see, or you signed in as somebody else meanwhile. "
             "Go back to the app and connect again.",
             status=FOREIGN_FORM.status,
+            reason=Reason.FOREIGN_FORM,
         )
 
 

@@ -15,6 +15,7 @@ from auth_server.domain.limits import WRONG_SECRETS
 from auth_server.models import Client
 from auth_server.outbound.known_documents import TOKEN_ENDPOINT_AS_AUDIENCE
 from auth_server.services import Services
+from shared.flows.steps import Reason
 from shared.logs import get_logger
 from shared.oauth.errors import InvalidClient, InvalidRequest
 
@@ -45,17 +46,19 @@ async def authenticate(request: Request, form: Mapping[str, str], services: Serv
     presented = _presented(request, form)
     _log.debug("request", client_id=presented.client_id[:100], with_secret=presented.secret is not None)
     client = await services.clients.find(presented.client_id)
+    code = Reason.CLIENT_SECRET
     if client is None:
-        reason = "unknown client"
+        reason, code = "unknown client", Reason.UNKNOWN_CLIENT
     elif client.has_key:
-        reason = "a client with a key sent no assertion"
+        reason, code = "a client with a key sent no assertion", Reason.CLIENT_ASSERTION
     elif client.is_public:
         reason = "" if presented.secret is None else "a public client sent a secret"
+        code = Reason.SECRET_NOT_EXPECTED
     else:
         right = presented.secret is not None and client_secrets.verify(client, presented.secret)
         reason = "" if right else "wrong or missing secret"
     if reason or client is None:
-        raise await _refused(services, client, presented.client_id, reason)
+        raise await _refused(services, client, presented.client_id, reason, code)
     return client
 
 
@@ -81,7 +84,9 @@ async def _by_assertion(request: Request, form: Mapping[str, str], services: Ser
         if not await services.assertions.use(client.client_id, jti, seconds=until - int(now)):
             raise InvalidAssertionError("it was used before")
     except InvalidAssertionError as error:
-        raise await _refused(services, client, client_id, f"assertion: {error}") from None
+        raise await _refused(
+            services, client, client_id, f"assertion: {error}", Reason.CLIENT_ASSERTION
+        ) from None
     return client
 
 
@@ -91,12 +96,14 @@ def _audiences(services: Services, client: Client) -> tuple[str, ...]:
     return (issuer, f"{issuer}/oauth/token") if named_otherwise else (issuer,)
 
 
-async def _refused(services: Services, client: Client | None, client_id: str, reason: str) -> InvalidClient:
+async def _refused(
+    services: Services, client: Client | None, client_id: str, reason: str, code: Reason
+) -> InvalidClient:
     _log.info("client refused", reason=reason, client_id=client_id[:100])
     # A bucket only for clients that exist, or anybody could fill the store with buckets.
     if client is not None:
         await services.limiter.take(WRONG_SECRETS, client.client_id)
-    return InvalidClient(_REFUSED)
+    return InvalidClient(_REFUSED, reason=code)
 
 
 def _presented(request: Request, form: Mapping[str, str]) -> _Presented:

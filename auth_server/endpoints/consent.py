@@ -12,13 +12,14 @@ from auth_server.domain.authorization_request import client_redirects_to
 from auth_server.domain.client_id_url import host_of
 from auth_server.domain.redirect_uri import display_host, form_action_source, leads_to_this_computer
 from auth_server.domain.remembered_consent import can_be_remembered
-from auth_server.endpoints import browser, pages
+from auth_server.endpoints import attempt, browser, pages
 from auth_server.endpoints.consent_form import Choice, ChoiceError
 from auth_server.endpoints.errors import redirect_back
 from auth_server.endpoints.parameters import read_form
 from auth_server.models import Client, PendingAuthorization, RememberedConsent, UserSession
 from auth_server.services import Services, ServicesDep
 from shared.credentials import OAuthTokens
+from shared.flows.steps import Reason, Step
 from shared.logs import get_logger
 from shared.oauth.errors import AccessDenied
 from shared.oauth.scopes import expand, narrow
@@ -49,6 +50,7 @@ async def consent(request: Request, services: ServicesDep, txn: str = "") -> Res
 
 async def _show(request: Request, services: Services, txn: str) -> Response:
     """Show who asks for what."""
+    attempt.enter(request, txn)
     pending = await browser.pending_of(request, services, txn)
     waiting = await _waiting(request, services, txn, pending)
     if waiting is None:
@@ -56,13 +58,16 @@ async def _show(request: Request, services: Services, txn: str) -> Response:
     remembered = await services.remembered.recall(waiting.client, pending, waiting.session.subject)
     if remembered is not None:
         return await _approve_again(request, services, waiting, remembered)
-    return await _page(request, services, waiting, Choice())
+    page = await _page(request, services, waiting, Choice())
+    attempt.note(request, services, Step.CONSENT_PAGE)
+    return page
 
 
 async def _submit(request: Request, services: Services) -> Response:
     """Take the decision and send the person back to the client."""
     form = await read_form(request)
     handle = form.get("txn", "")
+    attempt.enter(request, handle)
     pending = await browser.pending_of(request, services, handle)
     waiting = await _waiting(request, services, handle, pending)
     if waiting is None:
@@ -83,6 +88,7 @@ async def _submit(request: Request, services: Services) -> Response:
             raise ChoiceError("Leave at least one permission ticked, or refuse.")
         vals = await choice.chosen_vals(services.person_vals, waiting.session)
     except ChoiceError as error:
+        attempt.note(request, services, Step.PAGE_REFUSED, Reason.NO_DECISION, page="consent")
         return await _page(request, services, waiting, choice, problem=str(error))
     # What is decided here takes the place of what was decided before.
     await services.remembered.forget(waiting.session.subject, waiting.client.client_id)
@@ -96,13 +102,14 @@ async def _submit(request: Request, services: Services) -> Response:
             kept=choice.scopes,
             vals=vals,
         )
-    return _to_client(services, waiting.pending, {"code": code})
+    return _send_code(request, services, waiting.pending, code)
 
 
 async def _deny(request: Request, services: Services, waiting: _Waiting) -> Response:
     pending = await _take(request, services, waiting)
     await services.remembered.forget(waiting.session.subject, pending.client_id)
     _log.info("denied", client_id=pending.client_id, subject=waiting.session.subject)
+    attempt.note(request, services, Step.DENIED)
     return _to_client(services, pending, AccessDenied("The person refused.").members())
 
 
@@ -110,17 +117,25 @@ async def _approve_again(
     request: Request, services: Services, waiting: _Waiting, remembered: RememberedConsent
 ) -> Response:
     """Answer as the person did before, without a page between."""
-    code = await _approve(request, services, waiting, remembered.kept, remembered.vals)
+    code = await _approve(
+        request, services, waiting, remembered.kept, remembered.vals, reason=Reason.REMEMBERED
+    )
     subject = waiting.session.subject
     if await services.remembered.recall(waiting.client, waiting.pending, subject) != remembered:
         # Taken back while this went on: what was made meanwhile goes too, before anybody gets it.
         await services.grants.revoke(code_grant_id(code) or "", reason="revoked_by_person")
         raise browser.stale_page()
-    return _to_client(services, waiting.pending, {"code": code})
+    return _send_code(request, services, waiting.pending, code)
 
 
 async def _approve(
-    request: Request, services: Services, waiting: _Waiting, kept: Collection[str], vals: tuple[str, ...]
+    request: Request,
+    services: Services,
+    waiting: _Waiting,
+    kept: Collection[str],
+    vals: tuple[str, ...],
+    *,
+    reason: str = "",
 ) -> str:
     pending = await _take(request, services, waiting)
     credential = open_session_credential(services.sealer, waiting.session)
@@ -128,7 +143,23 @@ async def _approve(
         # Its refresh token is good for one use, so it serves one app; the next one asks Val Town again.
         raise browser.stale_page()
     await services.clients.hold(pending.client_id)
-    return await services.approval.approve(pending, waiting.session, kept, vals)
+    flow = attempt.attempt_of(request)
+    code = await services.approval.approve(pending, waiting.session, kept, vals, flow=flow)
+    attempt.note(
+        request,
+        services,
+        Step.APPROVED,
+        reason,
+        scope=" ".join(narrow(pending.scopes, kept)),
+        vals=str(len(vals) or ""),
+        grant_id=code_grant_id(code) or "",
+    )
+    return code
+
+
+def _send_code(request: Request, services: Services, pending: PendingAuthorization, code: str) -> Response:
+    attempt.note(request, services, Step.CODE_SENT)
+    return _to_client(services, pending, {"code": code})
 
 
 def _to_client(services: Services, pending: PendingAuthorization, members: dict[str, str]) -> Response:
@@ -189,6 +220,7 @@ async def _page(
         "can_limit": can_limit,
         "vals": vals,
         "problem": problem,
+        "attempt": attempt.attempt_of(request),
     }
     form_action = f"'self' {form_action_source(waiting.pending.redirect_uri)}"
     return pages.render(

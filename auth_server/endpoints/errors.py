@@ -8,7 +8,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
 from auth_server.domain.authorization_request import TrustedRedirect, UntrustedRedirectError
-from auth_server.endpoints import pages
+from auth_server.endpoints import attempt, pages
+from shared.flows.steps import Reason
 from shared.key_check import StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger
 from shared.oauth.errors import (
@@ -67,12 +68,14 @@ async def _on_refusal(request: Request, error: OAuthError) -> Response:
 
 async def _on_untrusted_redirect(request: Request, error: UntrustedRedirectError) -> Response:
     _log.info("authorization request refused", reason=error.reason)
+    attempt.note_refusal(request, error.code)
     return pages.problem(
         request, "This app cannot be connected", error.reason, status=UNTRUSTED_REDIRECT.status
     )
 
 
 async def _on_page_problem(request: Request, error: pages.PageProblemError) -> Response:
+    attempt.note_refusal(request, error.reason)
     return pages.problem(request, error.title, error.text, status=error.status, sign_in=error.sign_in)
 
 
@@ -119,6 +122,8 @@ def answer(request: Request, error: OAuthError) -> Response:
 
 def _page(request: Request, error: OAuthError) -> Response:
     status, retry_after = error.status, error.retry_after
+    too_many = isinstance(error, TooManyRequests)
+    attempt.note_refusal(request, Reason.TOO_MANY_ATTEMPTS if too_many else error.reason)
     match error:
         case TooManyRequests():
             return pages.problem(request, "Too many attempts", _WAIT, status=status, retry_after=retry_after)

@@ -6,6 +6,9 @@ from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from starlette.responses import HTMLResponse, Response
 
+from auth_server.endpoints.attempt import attempt_of
+from shared.flows.steps import Reason
+
 _templates = Environment(
     loader=PackageLoader("auth_server.endpoints"),
     autoescape=select_autoescape(default=True),
@@ -22,11 +25,14 @@ NOTHING_CHANGED = "Nothing was changed. You can close this page."
 class PageProblemError(Exception):
     """A page cannot be shown or its form not be taken; a page says so instead."""
 
-    def __init__(self, title: str, text: str, *, status: int, sign_in: str | None = None) -> None:
-        """Take heading, explanation and HTTP status of that page.
+    def __init__(
+        self, title: str, text: str, *, status: int, reason: Reason, sign_in: str | None = None
+    ) -> None:
+        """Take heading, explanation and HTTP status of that page, and the word for it in the timeline.
 
         With `sign_in`, the handle of a request that still waits, the page leads back to its sign-in page.
         """
+        self.reason = reason
         self.title = title
         self.text = text
         self.status = status
@@ -70,6 +76,7 @@ def problem(
         "text": text,
         "advice": advice,
         "sign_in": sign_in,
+        "attempt": attempt_of(request),
         "base": base_path(request),
     }
     response = render("error.html", values, status=status)

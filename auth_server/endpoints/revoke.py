@@ -9,6 +9,7 @@ from auth_server.endpoints.presented_token import read_access_token
 from auth_server.grants.base import required
 from auth_server.models import Client
 from auth_server.services import Services, ServicesDep
+from shared.flows.steps import Reason, Step
 from shared.logs import get_logger
 from shared.oauth.access_token import LEEWAY
 from shared.oauth.errors import InvalidGrant, UnauthorizedClient
@@ -45,6 +46,7 @@ async def _revoke_refresh_token(services: Services, client: Client, token: str) 
         _check_owner(client, grant.client_id)
         if grant.client_id == client.client_id:
             await services.grants.revoke(refresh.grant_id, reason="revoked_by_client")
+            services.flows.note(grant.flow, Step.REVOKED, Reason.BY_CLIENT)
             _log.info("grant revoked", grant_id=refresh.grant_id, client_id=client.client_id)
     return True
 
@@ -58,6 +60,7 @@ async def _revoke_access_token(services: Services, client: Client, token: str) -
         await services.grants.revoke_access_token(
             access.grant_id, access.token_id, expires_at=access.expires_at
         )
+        services.flows.note_of_grant(access.grant_id, Step.REVOKED, Reason.BY_CLIENT)
         _log.info("access token revoked", grant_id=access.grant_id, client_id=client.client_id)
 
 

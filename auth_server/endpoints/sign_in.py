@@ -8,11 +8,12 @@ from auth_server.domain.approval import seal_session_credential
 from auth_server.domain.limits import REFUSED_SIGN_INS, SIGN_IN_ATTEMPTS
 from auth_server.domain.redirect_uri import form_action_source
 from auth_server.domain.remembered_consent import can_be_remembered
-from auth_server.endpoints import browser, pages
+from auth_server.endpoints import attempt, browser, pages
 from auth_server.endpoints.parameters import read_form
 from auth_server.models import PendingAuthorization, UserSession
 from auth_server.services import Services, ServicesDep
 from auth_server.sign_in.base import Person, SignInRefusedError
+from shared.flows.steps import Step
 from shared.logs import get_logger
 
 router = APIRouter()
@@ -29,14 +30,18 @@ async def sign_in(request: Request, services: ServicesDep, txn: str = "") -> Res
 
 async def _show(request: Request, services: Services, txn: str) -> Response:
     """Show the form."""
+    attempt.enter(request, txn)
     pending = await browser.pending_of(request, services, txn)
-    return await _page(request, services, txn, pending)
+    page = await _page(request, services, txn, pending)
+    attempt.note(request, services, Step.SIGN_IN_PAGE)
+    return page
 
 
 async def _submit(request: Request, services: Services) -> Response:
     """Take the form; on success the next page is consent."""
     form = await read_form(request)
     handle = form.get("txn", "")
+    attempt.enter(request, handle)
     pending = await browser.pending_of(request, services, handle)
     expected = browser.form_tokens(services, "sign-in", handle, _cookie(request, services))
     browser.check_form_token(request, expected, form.get("csrf"))
@@ -44,15 +49,18 @@ async def _submit(request: Request, services: Services) -> Response:
     await services.limiter.take(SIGN_IN_ATTEMPTS, generate.digest(handle))
     if services.val_town_sign_in is not None and form.get("with") == "val-town":
         away = await services.val_town_sign_in.leave(handle, generate.digest(_cookie(request, services)))
+        attempt.note(request, services, Step.SENT_TO_VAL_TOWN)
         return RedirectResponse(away, 303, headers={"Cache-Control": "no-store"})
     try:
         person = await services.sign_in.verify(form)
     except SignInRefusedError as error:
         _log.info("sign-in refused", reason=error.reason, client_id=pending.client_id)
+        attempt.note(request, services, Step.SIGN_IN_REFUSED, error.code)
         await services.limiter.take(REFUSED_SIGN_INS, pending.client_id)
         return await _page(request, services, handle, pending, problem=error.reason, status=error.status)
     session_id = await begin_session(request, services, person)
     _log.info("signed in", subject=person.subject, client_id=pending.client_id)
+    attempt.note(request, services, Step.SIGNED_IN, client_id=pending.client_id, way="api_token")
     return go_on(request, services, handle, pending, session_id)
 
 
@@ -102,6 +110,7 @@ async def _page(
         "api_url": services.settings.val_town_api_url,
         "with_val_town": services.val_town_sign_in is not None,
         "problem": problem,
+        "attempt": attempt.attempt_of(request),
     }
     # Browsers hold the redirect that answers the form against the policy too.
     leaves_to = services.val_town_sign_in

@@ -1,14 +1,24 @@
 """POST /oauth/token: the phases every grant type shares, then the grant (RFC 6749 section 3.2)."""
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from auth_server.domain.approval import code_grant_id
 from auth_server.endpoints.client_auth import authenticate
 from auth_server.endpoints.parameters import read_form, refuse_credentials_in_query
 from auth_server.grants.base import required
-from auth_server.services import ServicesDep
+from auth_server.services import Services, ServicesDep
+from shared.flows.steps import Reason, Step
 from shared.logs import get_logger
-from shared.oauth.errors import UnauthorizedClient, UnsupportedGrantType
+from shared.oauth.errors import (
+    InvalidGrant,
+    OAuthError,
+    TooManyRequests,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+)
 
 router = APIRouter()
 _log = get_logger("oauth:token")
@@ -28,11 +38,43 @@ async def token(request: Request, services: ServicesDep) -> Response:
     grant = services.token_grants.get(grant_type)
     if grant is None:
         raise UnsupportedGrantType(f"The grant_type must be one of: {' '.join(services.token_grants)}")
-    # 3. Authenticate the client, and check that it may.
-    client = await authenticate(request, form, services)
-    if grant_type not in client.grant_types:
-        raise UnauthorizedClient("The client is not registered for this grant_type.")
-    # 4. Exchange, and answer.
-    body = await grant.exchange(form, client)
+    try:
+        # 3. Authenticate the client, and check that it may.
+        client = await authenticate(request, form, services)
+        if grant_type not in client.grant_types:
+            raise UnauthorizedClient("The client is not registered for this grant_type.")
+        # 4. Exchange, and answer.
+        exchanged = await grant.exchange(form, client)
+    except OAuthError as error:
+        _note_refusal(services, form, error, _client_auth(request, form))
+        raise
+    services.flows.note(
+        exchanged.flow, exchanged.step, exchanged.reason, client_auth=_client_auth(request, form)
+    )
     headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-    return Response(body, media_type="application/json", headers=headers)
+    return Response(exchanged.body, media_type="application/json", headers=headers)
+
+
+def _note_refusal(services: Services, form: Mapping[str, str], error: OAuthError, client_auth: str) -> None:
+    """Note a refusal in the attempt that the presented code or refresh token came from, whoever sent it."""
+    reason = Reason.TOO_MANY_ATTEMPTS if isinstance(error, TooManyRequests) else error.reason
+    step, grant_id = Step.TOKEN_REFUSED, code_grant_id(form.get("code", ""))
+    if form.get("grant_type") == "refresh_token":
+        step, grant_id = Step.REFRESH_REFUSED, _refreshed_grant_id(services, form)
+    services.flows.note_of_grant(grant_id or "", step, reason, client_auth=client_auth)
+
+
+def _refreshed_grant_id(services: Services, form: Mapping[str, str]) -> str | None:
+    try:
+        return services.issuer.read_refresh_token(form.get("refresh_token", "")).grant_id
+    except InvalidGrant:
+        return None
+
+
+def _client_auth(request: Request, form: Mapping[str, str]) -> str:
+    """Return how the client tried to prove who it is, as RFC 7591 section 2 names it."""
+    if "authorization" in request.headers:
+        return "client_secret_basic"
+    if "client_assertion" in form:
+        return "private_key_jwt"
+    return "client_secret_post" if form.get("client_secret") else "none"

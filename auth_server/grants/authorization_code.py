@@ -9,10 +9,11 @@ from auth_server.domain.approval import code_grant_id
 from auth_server.domain.limits import WRONG_REDEMPTIONS
 from auth_server.domain.resource import Resources
 from auth_server.domain.token_issuer import TokenIssuer
-from auth_server.grants.base import MAX_TRIES, required
+from auth_server.grants.base import MAX_TRIES, Exchanged, required
 from auth_server.models import Client
 from auth_server.store.base import ClientStore, CodeRedemption, GrantStore, Redemption
-from shared.logs import get_logger
+from shared.flows.steps import Reason, Step
+from shared.logs import bind, get_logger
 from shared.oauth.errors import InvalidGrant, TemporarilyUnavailable
 from shared.rate_limit import RateLimiter
 
@@ -41,7 +42,7 @@ class AuthorizationCodeGrant:
     limiter: RateLimiter
     grant_type: str = "authorization_code"
 
-    async def exchange(self, form: Mapping[str, str], client: Client) -> str:
+    async def exchange(self, form: Mapping[str, str], client: Client) -> Exchanged:
         """Return the token response for a code.
 
         Verify, prepare, claim, respond: tokens are made before the code is used up, and leave this process
@@ -57,19 +58,22 @@ class AuthorizationCodeGrant:
         code = required(form, "code")
         challenge = pkce.challenge_of(pkce.check_verifier(form.get("code_verifier")))
         for _ in range(MAX_TRIES):
-            body = await self._exchange(form, client, code, challenge)
-            if body is not None:
-                return body
+            exchanged = await self._exchange(form, client, code, challenge)
+            if exchanged is not None:
+                return exchanged
         raise TemporarilyUnavailable("The grant is being changed; try again.")
 
     async def _exchange(
         self, form: Mapping[str, str], client: Client, code: str, challenge: str
-    ) -> str | None:
+    ) -> Exchanged | None:
         """Return the token response; None when the grant was narrowed meanwhile."""
         grant_id = code_grant_id(code)
         grant = None if grant_id is None else await self.grants.find(grant_id)
-        if grant_id is None or grant is None or not self.admission.admits(grant.username):
-            raise InvalidGrant(_REFUSED)
+        if grant_id is None or grant is None:
+            raise InvalidGrant(_REFUSED, reason=Reason.UNKNOWN)
+        bind(flow=grant.flow)
+        if not self.admission.admits(grant.username):
+            raise InvalidGrant(_REFUSED, reason=Reason.NOT_ADMITTED)
         self.resources.check_same(form.get("resource"), grant.resource)
         refresh = self.issuer.refresh_token(grant_id, 1) if "refresh_token" in client.grant_types else None
         response = self.issuer.respond(grant, grant.scopes, refresh)
@@ -95,6 +99,6 @@ class AuthorizationCodeGrant:
             if outcome in _WRONG:
                 # Not burned: else whoever has the code and nothing more could end its owner's sign-in.
                 await self.limiter.take(WRONG_REDEMPTIONS, grant_id)
-            raise InvalidGrant(_REFUSED)
+            raise InvalidGrant(_REFUSED, reason=outcome.value)
         _log.info("tokens issued", grant_id=grant_id, client_id=client.client_id, scope=response.scope)
-        return response.to_json()
+        return Exchanged(response.to_json(), grant.flow, Step.TOKENS_ISSUED)

@@ -1,13 +1,32 @@
 """What a grant type is to the token endpoint."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from auth_server.models import Client
+from shared.flows.steps import Step
 from shared.oauth.errors import InvalidRequest
 
 MAX_TRIES: Final = 3
 """How often a token is made anew because its grant was narrowed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """What a grant type gives for a request.
+
+    Attributes:
+        body: the JSON body of the token response (RFC 6749 section 5.1).
+        flow: the id of the attempt that the grant came from, while that is remembered.
+        step: what it is in the timeline of that attempt.
+        reason: a word about it there.
+    """
+
+    body: str = field(repr=False)
+    flow: str
+    step: Step
+    reason: str = ""
 
 
 class TokenGrant(Protocol):
@@ -18,8 +37,8 @@ class TokenGrant(Protocol):
         """The value of `grant_type` that asks for it."""
         ...
 
-    async def exchange(self, form: Mapping[str, str], client: Client) -> str:
-        """Return the JSON body of the token response (RFC 6749 section 5.1).
+    async def exchange(self, form: Mapping[str, str], client: Client) -> Exchanged:
+        """Return the token response.
 
         Raises:
             OAuthError: the request is refused; nothing was issued.

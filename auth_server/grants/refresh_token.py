@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from auth_server.domain.admission import Admission
 from auth_server.domain.resource import Resources
 from auth_server.domain.token_issuer import RefreshToken, TokenIssuer
-from auth_server.grants.base import MAX_TRIES, required
+from auth_server.grants.base import MAX_TRIES, Exchanged, required
 from auth_server.models import Client, Grant
 from auth_server.store.base import ClientStore, GrantStore, RefreshRotation, Rotation
-from shared.logs import get_logger
+from shared.flows.steps import Reason, Step
+from shared.logs import bind, get_logger
 from shared.oauth.errors import InvalidGrant, InvalidScope, TemporarilyUnavailable
 from shared.oauth.scopes import expand, narrow, parse_scope
 from shared.policy import OFFLINE_ACCESS
@@ -31,7 +32,7 @@ class RefreshTokenGrant:
     admission: Admission
     grant_type: str = "refresh_token"
 
-    async def exchange(self, form: Mapping[str, str], client: Client) -> str:
+    async def exchange(self, form: Mapping[str, str], client: Client) -> Exchanged:
         """Return the token response for a refresh token.
 
         The response is sealed under the presented token before the rotation is recorded, so a client whose
@@ -46,19 +47,24 @@ class RefreshTokenGrant:
         """
         presented = self.issuer.read_refresh_token(required(form, "refresh_token"))
         for _ in range(MAX_TRIES):
-            body = await self._exchange(form, client, presented)
-            if body is not None:
-                return body
+            exchanged = await self._exchange(form, client, presented)
+            if exchanged is not None:
+                return exchanged
         raise TemporarilyUnavailable("The grant is being changed; try again.")
 
-    async def _exchange(self, form: Mapping[str, str], client: Client, presented: RefreshToken) -> str | None:
+    async def _exchange(
+        self, form: Mapping[str, str], client: Client, presented: RefreshToken
+    ) -> Exchanged | None:
         """Return the token response; None when the grant was narrowed meanwhile."""
         grant = await self.grants.find(presented.grant_id)
-        if grant is None or grant.client_id != client.client_id:
-            raise InvalidGrant(_REFUSED)
+        if grant is None:
+            raise InvalidGrant(_REFUSED, reason=Reason.UNKNOWN)
+        bind(flow=grant.flow)
+        if grant.client_id != client.client_id:
+            raise InvalidGrant(_REFUSED, reason=Reason.WRONG_CLIENT)
         if not self.admission.admits(grant.username):
             await self.grants.revoke(grant.grant_id, reason="account_not_admitted")
-            raise InvalidGrant(_REFUSED)
+            raise InvalidGrant(_REFUSED, reason=Reason.NOT_ADMITTED)
         self.resources.check_same(form.get("resource"), grant.resource)
         scopes = _requested_scopes(form.get("scope"), grant)
         successor = self.issuer.refresh_token(grant.grant_id, presented.generation + 1)
@@ -80,14 +86,15 @@ class RefreshTokenGrant:
             return None
         if outcome is Rotation.REPLAYED and sealed is not None:
             _log.info("refresh repeated", grant_id=grant.grant_id, client_id=client.client_id)
-            return _unseal(presented, sealed)
+            again = _unseal(presented, sealed)
+            return Exchanged(again, grant.flow, Step.REFRESHED, Reason.REPEATED)
         if outcome is not Rotation.OK:
             _log.warning(
                 "refresh refused", reason=outcome.value, grant_id=grant.grant_id, client_id=client.client_id
             )
-            raise InvalidGrant(_REFUSED)
+            raise InvalidGrant(_REFUSED, reason=outcome.value)
         _log.info("tokens refreshed", grant_id=grant.grant_id, client_id=client.client_id)
-        return body
+        return Exchanged(body, grant.flow, Step.REFRESHED)
 
 
 def _requested_scopes(scope: str | None, grant: Grant) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import httpx
 
 from auth_server.domain.admission import Admission
 from auth_server.sign_in.base import Person, SignInRefusedError
+from shared.flows.steps import Reason
 from shared.logs import get_logger
 from shared.oauth.errors import TemporarilyUnavailable
 from shared.refusals.pages import NOT_ADMITTED
@@ -37,7 +38,9 @@ class ApiTokenSignIn:
         user = await account_of(self.http, self.api_url, token)
         if not self.admission.admits(user.username):
             raise SignInRefusedError(
-                "This server is not open to your Val Town account.", status=NOT_ADMITTED.status
+                "This server is not open to your Val Town account.",
+                Reason.NOT_ADMITTED,
+                status=NOT_ADMITTED.status,
             )
         return Person(subject=user.id, username=user.username, credential=token)
 
@@ -50,9 +53,12 @@ def posted_token(form: Mapping[str, str]) -> str:
     """
     token = form.get("api_token", "").strip()
     if not token:
-        raise SignInRefusedError("Paste a Val Town API token to sign in.")
+        raise SignInRefusedError("Paste a Val Town API token to sign in.", Reason.NO_API_TOKEN)
     if len(token) > _MAX_LENGTH or not token.isascii() or not token.isprintable() or " " in token:
-        raise SignInRefusedError("This does not look like a Val Town API token. Copy it again, as a whole.")
+        raise SignInRefusedError(
+            "This does not look like a Val Town API token. Copy it again, as a whole.",
+            Reason.API_TOKEN_REFUSED,
+        )
     return token
 
 
@@ -75,16 +81,20 @@ async def account_of(http: httpx.AsyncClient, api_url: str, token: str) -> Accou
         user: User = await ValTownClient(http, api_url, token).me()
     except Unauthorized:
         raise SignInRefusedError(
-            "Val Town did not accept this token. It may be mistyped, expired or deleted."
+            "Val Town did not accept this token. It may be mistyped, expired or deleted.",
+            Reason.API_TOKEN_REFUSED,
         ) from None
     except Forbidden:
         raise SignInRefusedError(
-            "Val Town accepted this token, but it may not read your profile. Give it user read access."
+            "Val Town accepted this token, but it may not read your profile. Give it user read access.",
+            Reason.API_TOKEN_REFUSED,
         ) from None
     except ValTownError as error:
         _log.warning("val town did not answer", status=error.status)
         raise TemporarilyUnavailable("Val Town did not answer.", retry_after=5) from None
     _log.debug("val town answered", account=user.id, username=user.username)
     if not user.id or not user.username:
-        raise SignInRefusedError("This token belongs to no person: its account has no user name.")
+        raise SignInRefusedError(
+            "This token belongs to no person: its account has no user name.", Reason.API_TOKEN_REFUSED
+        )
     return Account(user.id, user.username)

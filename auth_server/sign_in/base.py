@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared.credentials import Credential
+from shared.flows.steps import Reason
 from shared.refusals.pages import SIGN_IN_REFUSED
 
 
@@ -18,11 +19,12 @@ class Person:
 
 
 class SignInRefusedError(Exception):
-    """The person could not be signed in; `reason` is a sentence for them."""
+    """The person could not be signed in; `reason` is a sentence for them, `code` the word in the timeline."""
 
-    def __init__(self, reason: str, *, status: int = SIGN_IN_REFUSED.status) -> None:
-        """Take the sentence and the HTTP status of the page that shows it."""
+    def __init__(self, reason: str, code: Reason, *, status: int = SIGN_IN_REFUSED.status) -> None:
+        """Take the sentence, the word, and the HTTP status of the page that shows the sentence."""
         self.reason = reason
+        self.code = code
         self.status = status
         super().__init__(reason)
 

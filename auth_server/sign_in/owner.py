@@ -7,6 +7,7 @@ import httpx
 
 from auth_server.sign_in.api_token import account_of, posted_token
 from auth_server.sign_in.base import Person, SignInRefusedError
+from shared.flows.steps import Reason
 from shared.logs import get_logger
 from shared.oauth.errors import TemporarilyUnavailable
 from shared.refusals.pages import NOT_ADMITTED
@@ -37,6 +38,8 @@ class OwnerSignIn:
             raise TemporarilyUnavailable("The server's own Val Town token does not work.") from None
         if person.id != owner.id:
             raise SignInRefusedError(
-                "Only the owner of this server may sign in here.", status=NOT_ADMITTED.status
+                "Only the owner of this server may sign in here.",
+                Reason.NOT_ADMITTED,
+                status=NOT_ADMITTED.status,
             )
         return Person(subject=owner.id, username=owner.username, credential=None)

@@ -16,6 +16,7 @@ from auth_server.sign_in.api_token import account_of
 from auth_server.sign_in.base import Person, SignInRefusedError
 from auth_server.store.base import SignInTrip, ValTownSignInStore
 from shared.clock import Clock
+from shared.flows.steps import Reason
 from shared.logs import get_logger
 from shared.oauth.errors import TemporarilyUnavailable
 from shared.refusals.pages import NOT_ADMITTED
@@ -132,13 +133,17 @@ class ValTownSignIn:
             _log.warning("val town refused a code", error=error.error)
             if error.error == "invalid_client":
                 await self._store.forget_client(client.client_id)
-            raise SignInRefusedError("Val Town did not accept the sign-in. Try once more.") from None
+            raise SignInRefusedError(
+                "Val Town did not accept the sign-in. Try once more.", Reason.VAL_TOWN_SAID_NO
+            ) from None
         except ValTownOAuthError as error:
             raise self._away(error) from None
         account = await account_of(self._http, self._api_url, tokens.access_token)
         if not self._admission.admits(account.username):
             raise SignInRefusedError(
-                "This server is not open to your Val Town account.", status=NOT_ADMITTED.status
+                "This server is not open to your Val Town account.",
+                Reason.NOT_ADMITTED,
+                status=NOT_ADMITTED.status,
             )
         return Arrival(Person(account.id, account.username, tokens), trip.handle)
 

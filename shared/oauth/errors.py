@@ -41,9 +41,22 @@ class OAuthError(Exception):
     status = 500
 
     def __init__(
-        self, description: str = "", *, status: int | None = None, retry_after: int | None = None
+        self,
+        description: str = "",
+        *,
+        status: int | None = None,
+        retry_after: int | None = None,
+        reason: str = "",
     ) -> None:
-        """Take the sentence for the client, a status other than the class's, and seconds until a retry."""
+        """Take what the client is told, and what it is not.
+
+        Args:
+            description: the sentence for the client.
+            status: when it is another than the class's.
+            retry_after: seconds until a retry.
+            reason: one of `shared.flows.steps.Reason`, for the timeline alone; empty: the code says it all.
+        """
+        self.reason = reason or self.error
         self.description = _NOT_DESCRIPTION.sub("?", description)[:_MAX_DESCRIPTION]
         self.retry_after = retry_after
         if status is not None:

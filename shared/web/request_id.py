@@ -41,6 +41,8 @@ class RequestIdMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = _sent_id(scope) or secrets.token_hex(8)
+        # First cleared: a server may answer one request after another in the same context.
+        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         header = (b"x-request-id", request_id.encode())
         status = 0

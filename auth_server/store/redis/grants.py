@@ -1,6 +1,6 @@
 """Grants: `vt:{<grant id>}:grant`, `:code`, `:successor`, `:credential`, deny keys; all in one hash slot."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
@@ -21,6 +21,8 @@ from auth_server.store.redis.grant_list import GrantList, grant_key, user_key
 from auth_server.store.redis.misses import OnMiss, nothing_to_check
 from shared.clock import Clock
 from shared.credentials import credential_key
+from shared.flows.steps import FLOW_SECONDS
+from shared.flows.store import flow_link
 from shared.oauth.access_token import LEEWAY
 from shared.redis.client import StoreError, read_hash
 from shared.redis.scripts import load_script
@@ -86,7 +88,7 @@ class RedisGrantStore:
         """Keep a pending grant with its code and credential, all or nothing."""
         keys = _Keys(grant.grant_id)
         created = await self._create(
-            keys=[keys.grant, keys.code, keys.credential],
+            keys=[keys.grant, keys.code, keys.credential, flow_link(grant.grant_id)],
             args=[
                 self._offset(),
                 CODE_SECONDS * 1000,
@@ -101,6 +103,8 @@ class RedisGrantStore:
                 code.redirect_uri,
                 code.code_challenge,
                 " ".join(grant.vals),
+                grant.flow,
+                FLOW_SECONDS,
             ],
         )
         if not created:
@@ -125,7 +129,12 @@ class RedisGrantStore:
             vals=tuple(record.get("vals", "").split()),
             version=int(record.get("version", 0)),
             approved=tuple(record.get("approved", "").split()),
+            flow=self._flow(record),
         )
+
+    def _flow(self, record: Mapping[str, str]) -> str:
+        is_remembered = int(record["created_at"]) > (self._clock.now() - FLOW_SECONDS) * 1000
+        return record.get("flow", "") if is_remembered else ""
 
     async def of_user(self, subject: str) -> list[GrantSummary]:
         """Return the person's grants that are pending or active, newest first; at most MAX_LISTED."""
