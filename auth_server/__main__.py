@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from redis.asyncio import Redis
 
-from auth_server.commands import clients, config, encryption, grants, keys
+from auth_server.commands import clients, config, encryption, flows, grants, keys
 from auth_server.settings import AuthSettings
 from shared import logs
 from shared.flows.recorder import replica_name
@@ -19,6 +19,7 @@ command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 command.add_typer(clients.command, name="clients")
 command.add_typer(config.command, name="config")
 command.add_typer(encryption.command, name="encryption")
+command.add_typer(flows.command, name="flows")
 command.add_typer(grants.command, name="grants")
 command.add_typer(keys.command, name="keys")
 

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from mcp_server.doctor.command import doctor
 from mcp_server.settings import McpSettings
+from shared.flows.recorder import replica_name
 from shared.key_check import KeyCheck
 from shared.logs import configure, get_logger
 from shared.redis.client import connect
@@ -45,7 +46,7 @@ def main(
     log.info("listening", host=address, port=bound_port, resource=settings.mcp_resource_url)
     redis = connect(settings.redis_url.get_secret_value())
     serve(
-        create_app(settings, redis=redis),
+        create_app(settings, redis=redis, replica=replica_name(bound_port)),
         listener,
         redis,
         service="mcp_server",

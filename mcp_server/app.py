@@ -27,6 +27,7 @@ from mcp_server.endpoints.home import home_router
 from mcp_server.endpoints.mcp import McpEndpoint
 from mcp_server.endpoints.metadata import metadata_router, resource_metadata_url
 from mcp_server.endpoints.rebinding import AddressGuard
+from mcp_server.first_calls import FirstCalls
 from mcp_server.prompts.catalog import build_prompts
 from mcp_server.protocol.dispatcher import Dispatcher
 from mcp_server.protocol.features import Features
@@ -40,9 +41,12 @@ from mcp_server.usage_recorder import UsageRecorder
 from shared.background import running
 from shared.clock import Clock
 from shared.credentials import CredentialStore
+from shared.flows.recorder import FlowRecorder, replica_name
+from shared.flows.store import FlowStore
 from shared.key_check import KeyCheck, StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger
 from shared.oauth.errors import OAuthError, ServerError
+from shared.rate_limit import RateLimiter
 from shared.redis.client import StoreError
 from shared.revocation import RevocationList
 from shared.sealing import KEY_BYTES, Sealer
@@ -90,6 +94,7 @@ def create_app(
     http: httpx.AsyncClient | None = None,
     clock: Clock | None = None,
     features: Features | None = None,
+    replica: str = "",
 ) -> FastAPI:
     """Return the resource server as an ASGI app; its lifespan runs the background tasks.
 
@@ -99,6 +104,7 @@ def create_app(
         http: for calls to the issuer and to Val Town; the app makes and closes its own when None.
         clock: the source of time.
         features: tools, resources and prompts; all there are when None.
+        replica: what this process is called in timelines; its host and number when empty.
     """
     clock = clock or Clock()
     features = features or build_features(
@@ -109,6 +115,9 @@ def create_app(
     to_issuer = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=4))
     oauth = _build_oauth(settings, redis, to_issuer, to_val_town, clock) if settings.oauth_enabled else None
     usage = UsageRecorder(UsageStore(redis, clock))
+    flows = FlowRecorder(
+        FlowStore(redis), RateLimiter(redis, clock), clock, replica=replica or replica_name()
+    )
     services = Services(
         settings=settings,
         http=to_val_town,
@@ -118,6 +127,7 @@ def create_app(
         refusals=Refusals(resource_metadata=resource_metadata_url(settings) if oauth else None),
         dispatcher=_build_dispatcher(settings, features, clock),
         usage=usage,
+        first_calls=FirstCalls(flows),
         issuer_metadata=IssuerMetadata(
             to_issuer, clock, issuer=settings.oauth_issuer_url, internal_url=settings.auth_server_internal_url
         ),
@@ -130,10 +140,11 @@ def create_app(
             if http is None:
                 await stack.enter_async_context(to_val_town)
                 await stack.enter_async_context(to_issuer)
-            tasks = {**oauth.tasks, "usage": usage.run} if oauth else {}
+            tasks = {**oauth.tasks, "usage": usage.run, "flows": flows.run} if oauth else {}
             await stack.enter_async_context(running(tasks, namespace="mcp:app"))
             yield
             await usage.flush()
+            await flows.flush()
 
     app = _Application(
         McpEndpoint(services, paths=_endpoint_paths(settings)),

@@ -11,6 +11,7 @@ from mcp_server.auth.val_town_tokens import ValTownTokens
 from mcp_server.endpoints.bearer import Guard
 from mcp_server.endpoints.errors import Refusals
 from mcp_server.endpoints.rebinding import AddressGuard
+from mcp_server.first_calls import FirstCalls
 from mcp_server.protocol.dispatcher import Dispatcher
 from mcp_server.settings import McpSettings
 from mcp_server.usage_recorder import UsageRecorder
@@ -29,6 +30,7 @@ class Services:
     refusals: Refusals
     dispatcher: Dispatcher
     usage: UsageRecorder
+    first_calls: FirstCalls
     issuer_metadata: IssuerMetadata
     val_town_tokens: ValTownTokens | None
     """None when OAuth is off: there are no grants then."""

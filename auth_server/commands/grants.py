@@ -16,7 +16,11 @@ from auth_server.store.redis.consents import RedisConsentStore
 from auth_server.store.redis.grant_list import GrantFilter, GrantList
 from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
 from shared.clock import Clock
+from shared.flows.recorder import FlowRecorder, replica_name
+from shared.flows.steps import Reason, Step
+from shared.flows.store import FlowStore
 from shared.key_check import KeyCheck
+from shared.rate_limit import RateLimiter
 
 command = typer.Typer(help="What people have approved: list, show, revoke.")
 
@@ -108,6 +112,8 @@ def revoke(
 async def _take_back(settings: AuthSettings, redis: Redis, grant_ids: Sequence[str]) -> list[str]:
     grants = RedisGrantStore(redis, Clock(), GrantLifetimes.of(settings))
     remembered = RedisConsentStore(redis, seconds=settings.oauth_grant_ttl)
+    clock = Clock()
+    flows = FlowRecorder(FlowStore(redis), RateLimiter(redis, clock), clock, replica=replica_name())
     revoked = []
     for grant_id in grant_ids:
         if (grant := await grants.find(grant_id)) is not None:
@@ -115,6 +121,8 @@ async def _take_back(settings: AuthSettings, redis: Redis, grant_ids: Sequence[s
             await remembered.forget(grant.subject, grant.client_id)
         if await grants.revoke(grant_id, reason="revoked_by_operator"):
             revoked.append(grant_id)
+            flows.note_of_grant(grant_id, Step.REVOKED, Reason.BY_OPERATOR)
+            await flows.flush()
     return revoked
 
 

@@ -18,7 +18,7 @@ def print_json(value: object) -> None:
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print headings and rows, each column as wide as its longest cell: nothing is cut off or wrapped."""
-    lines = [headings, *([_printable(cell) for cell in row] for row in rows)]
+    lines = [headings, *([printable(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         padded = (f"{cell:{width}}" for cell, width in zip(line, widths, strict=True))
@@ -33,7 +33,7 @@ def print_members(members: Mapping[str, object], *, as_json: bool) -> None:
     width = max(map(len, members)) + 2
     for name, value in members.items():
         text = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        typer.echo(f"{name:{width}}{_printable(text)}".rstrip())
+        typer.echo(f"{name:{width}}{printable(text)}".rstrip())
 
 
 def instant(seconds: float | None) -> str:
@@ -43,6 +43,7 @@ def instant(seconds: float | None) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a text without what is not printable."""
     # Names come from clients: they must not move the cursor of the operator's terminal.
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -67,7 +67,11 @@ class McpEndpoint:
         # RFC 9745 dates it; `true` is the form that the guide's clients were told of.
         headers = {"Deprecation": "true"} if caller.principal.legacy else {}
         reply.prepare(lambda: self._services.guard.recheck(caller), headers)
+        self._services.first_calls.arrived(caller.principal)
         response = await self._answer_caller(caller, scope, receive, reply)
+        if response.status_code >= 400 and response.status_code != MCP_WRONG_METHOD.status:
+            # Clients ask with GET whether there is a stream; that there is none is no fault.
+            self._services.first_calls.refused(caller.principal, response.status_code)
         if headers:
             response.headers.update(headers)
         return response

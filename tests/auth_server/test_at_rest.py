@@ -52,6 +52,8 @@ async def everything_kept(raw: Redis) -> bytes:
             kept.append(await raw.get(key) or b"")
         elif kind == b"zset":
             kept += await raw.zrange(key, 0, -1)
+        elif kind == b"list":
+            kept += await raw.lrange(key, 0, -1)
         else:
             raise AssertionError(f"{key!r} is a {kind!r}: read it here too")
     return b"\x00".join(kept)

@@ -297,7 +297,13 @@ async def test_no_secret_of_it_is_at_rest_in_the_clear(
     asked = parse_qs(urlsplit(address).query)
     txn = forms_of(sign_in_page.text)[0].fields["txn"]
     for key in [key async for key in server.redis.scan_iter()]:
-        kind = await server.redis.type(key)
-        value = await (server.redis.hgetall(key) if kind == "hash" else server.redis.get(key))
+        value: object = None
+        match await server.redis.type(key):
+            case "hash":
+                value = await server.redis.hgetall(key)
+            case "list":
+                value = await server.redis.lrange(key, 0, -1)
+            case _:
+                value = await server.redis.get(key)
         assert asked["state"][0] not in f"{key} {value}"
         assert txn not in f"{key} {value}"
