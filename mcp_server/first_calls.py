@@ -7,11 +7,11 @@ from shared.flows.recorder import FlowRecorder
 from shared.flows.steps import Step
 
 MOST_GRANTS: Final = 10_000
-"""Grants remembered as seen. One that was forgotten is noted again, and the store knows that it was before."""
+"""Grants remembered as seen. One that was forgotten is noted again; the store knows that it was before."""
 
 
 class FirstCalls:
-    """Notes the first call of each grant, and the first refusal of each kind: the others cost a look-up here."""
+    """Notes the first call of each grant, and the first refusal of each kind; others cost a look-up here."""
 
     def __init__(self, flows: FlowRecorder) -> None:
         """Take what brings steps to the store."""

@@ -68,8 +68,8 @@ def show(
     if found is None:
         hours = FLOW_SECONDS // 3600
         end(
-            f"Nothing is recorded of {known}: it is more than {hours} hours old, is of another deployment, or "
-            "began in a flood or without a store. The log may still have it, as `flow`.",
+            f"Nothing is recorded of {known}: it is more than {hours} hours old, is of another deployment, "
+            "or began in a flood or without a store. The log may still have it, as `flow`.",
             status=1,
         )
     if as_json:

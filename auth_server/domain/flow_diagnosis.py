@@ -151,10 +151,11 @@ _NEXT: Final = {
         PROGRAM_SECONDS,
         "tokens were issued",
         (
-            "the app does not know where to call: protected resource metadata at the wrong path or for another URL",
+            "the app does not know where to call: protected resource metadata are at the wrong path, or for "
+            "another URL",
             "a proxy, a web application firewall or a bot filter answers before mcp_server does",
             "a browser app is stopped by CORS",
-            "mcp_server refuses the token: its OAUTH_ISSUER_URL or MCP_RESOURCE_URL differs from auth_server's",
+            "mcp_server refuses the token: its OAUTH_ISSUER_URL or MCP_RESOURCE_URL is not auth_server's",
             "the app took the tokens and failed by itself; its own log tells",
         ),
         (_DOCTOR,),

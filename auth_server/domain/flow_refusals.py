@@ -71,7 +71,8 @@ REFUSALS: Final[dict[str, Explanation]] = {
         "Start once more from the app, let cookies of {issuer} through, and stay in one browser.",
     ),
     Reason.FOREIGN_FORM: Explanation(
-        "the form was not of this page: another sign-in in the same browser replaced it, or another site sent it",
+        "the form was not of this page: another sign-in in the same browser replaced it, or another site "
+        "sent it",
         "Close other windows of this server and start once more from the app.",
     ),
     Reason.TOO_MANY_ATTEMPTS: Explanation(
@@ -137,7 +138,7 @@ REFUSALS: Final[dict[str, Explanation]] = {
     ),
     Reason.GRANT_REVOKED: Explanation("the access was taken back before", _AGAIN),
     Reason.AHEAD: Explanation(
-        "the store knows an older refresh token than the app: it lost a write, in a failover or from a backup",
+        "the store knows an older refresh token than the app: it lost a write, in a failover or by a backup",
         _AGAIN,
     ),
 }

@@ -108,9 +108,9 @@ def internet() -> Internet:
 def open_server(redis: Redis, clock: Clock, val_town: ValTown, internet: Internet, pem: str) -> OpenServer:
     """Return a way to run a server with other settings, or several replicas over one store."""
 
-    def opened(**changes: Any) -> AbstractAsyncContextManager[AuthServer]:
+    def opened(*, replica: str = "", **changes: Any) -> AbstractAsyncContextManager[AuthServer]:
         settings = settings_of(**{"oauth_jwt_private_key": pem, **changes})
-        return running(settings, redis, clock, val_town, internet)
+        return running(settings, redis, clock, val_town, internet, replica=replica)
 
     return opened
 

@@ -136,11 +136,24 @@ class AuthServer:
 
 @asynccontextmanager
 async def running(
-    settings: AuthSettings, redis: Redis, clock: Clock, val_town: ValTown, internet: Internet | None = None
+    settings: AuthSettings,
+    redis: Redis,
+    clock: Clock,
+    val_town: ValTown,
+    internet: Internet | None = None,
+    *,
+    replica: str = "",
 ) -> AsyncIterator[AuthServer]:
     """Run a replica of the authorization server; it reaches nothing but what is given here."""
     internet = internet or Internet()
     async with httpx.AsyncClient(transport=val_town) as outbound:
-        app = create_app(settings, redis=redis, http=outbound, clock=clock, fetcher=internet.fetcher())
+        app = create_app(
+            settings,
+            redis=redis,
+            http=outbound,
+            clock=clock,
+            fetcher=internet.fetcher(),
+            replica=replica,
+        )
         async with app.router.lifespan_context(app):
             yield AuthServer(app, settings, redis, clock, val_town, internet)
