@@ -154,7 +154,10 @@ def _print(found: _Flow) -> None:
     name, client_id = found.fact("client_name"), found.fact("client_id")
     began = found.entries[0].at
     _line(f"Attempt {found.flow}, began {instant(began / 1000)}")
-    _line(f"App     {name or 'without a name'} ({client_id or 'client_id unknown'})")
+    if found.fact("purpose") == "account":
+        _line("For     the page of connected apps")
+    else:
+        _line(f"App     {name or 'without a name'} ({client_id or 'client_id unknown'})")
     if found.fact("redirect_to"):
         _line(f"Goes to {found.fact('redirect_to')}")
     _line("")
