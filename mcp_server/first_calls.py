@@ -5,6 +5,7 @@ from typing import Final
 from mcp_server.auth.principal import Principal
 from shared.flows.recorder import FlowRecorder
 from shared.flows.steps import Step
+from shared.refusals.transport import MCP_WRONG_METHOD
 
 MOST_GRANTS: Final = 10_000
 """Grants remembered as seen. One that was forgotten is noted again; the store knows that it was before."""
@@ -22,9 +23,11 @@ class FirstCalls:
         """Note that a request came with a good token."""
         self._note(principal, Step.MCP_CALLED, "")
 
-    def refused(self, principal: Principal, status: int) -> None:
-        """Note that a request with a good token got an HTTP status of 400 or more."""
-        self._note(principal, Step.MCP_REFUSED, str(status))
+    def answered(self, principal: Principal, status: int) -> None:
+        """Note it when a request with a good token got an HTTP status that refuses it."""
+        # Clients ask with GET whether there is a stream; that there is none is no fault.
+        if status // 100 in (4, 5) and status != MCP_WRONG_METHOD.status:
+            self._note(principal, Step.MCP_REFUSED, str(status))
 
     def _note(self, principal: Principal, step: Step, status: str) -> None:
         grant_id = principal.grant_id

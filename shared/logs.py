@@ -210,19 +210,16 @@ class Logger:
         """Write a line about something that failed, with the exception that is being handled."""
         self._structlog.exception(event, **fields)
 
-    def request(self, *, request_id: str, method: str, path: str, status: int, milliseconds: float) -> None:
+    def request(
+        self, *, request_id: str, method: str, path: str, status: int, milliseconds: float, flow: str = ""
+    ) -> None:
         """Write the line of one request: what `info` would write, at a tenth of its cost.
 
         Only the path is the caller's own text, so it alone is redacted.
         """
-        flow = structlog.contextvars.get_contextvars().get("flow")
-        fields = {
-            "method": method,
-            "path": path,
-            "status": status,
-            "ms": round(milliseconds, 2),
-            **({"flow": flow} if flow else {}),
-        }
+        fields = {"method": method, "path": path, "status": status, "ms": round(milliseconds, 2)}
+        if flow:
+            fields["flow"] = flow
         configured = _current()
         if configured is None:
             self._structlog.info("request", **fields)

@@ -48,6 +48,7 @@ async def token(request: Request, services: ServicesDep) -> Response:
     except OAuthError as error:
         _note_refusal(services, form, error, _client_auth(request, form))
         raise
+    request.state.flow = exchanged.flow
     services.flows.note(
         exchanged.flow, exchanged.step, exchanged.reason, client_auth=_client_auth(request, form)
     )

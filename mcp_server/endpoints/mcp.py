@@ -69,9 +69,7 @@ class McpEndpoint:
         reply.prepare(lambda: self._services.guard.recheck(caller), headers)
         self._services.first_calls.arrived(caller.principal)
         response = await self._answer_caller(caller, scope, receive, reply)
-        if response.status_code >= 400 and response.status_code != MCP_WRONG_METHOD.status:
-            # Clients ask with GET whether there is a stream; that there is none is no fault.
-            self._services.first_calls.refused(caller.principal, response.status_code)
+        self._services.first_calls.answered(caller.principal, response.status_code)
         if headers:
             response.headers.update(headers)
         return response

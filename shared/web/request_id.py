@@ -41,8 +41,8 @@ class RequestIdMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = _sent_id(scope) or secrets.token_hex(8)
-        # First cleared: a server may answer one request after another in the same context.
-        structlog.contextvars.clear_contextvars()
+        # A server may answer one request after another in the same context.
+        structlog.contextvars.unbind_contextvars("flow")
         structlog.contextvars.bind_contextvars(request_id=request_id)
         header = (b"x-request-id", request_id.encode())
         status = 0
@@ -74,6 +74,7 @@ class RequestIdMiddleware:
                 path=scope["path"][:200],
                 status=status,
                 milliseconds=elapsed * 1000,
+                flow=scope.get("state", {}).get("flow", ""),
             )
 
 
