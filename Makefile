@@ -110,7 +110,7 @@ docs: setup ## Write the documents that are made from code
 lock: setup ## Write requirements/ from pyproject.toml (UPGRADE=1: newest versions)
 	@for set in auth mcp dev; do \
 		echo "requirements/$$set.txt"; \
-		$(PY) -m uv pip compile pyproject.toml --extra $$set --output-file requirements/$$set.txt \
+		$(PY) -m uv pip compile pyproject.toml --extra $$set --extra otel --output-file requirements/$$set.txt \
 			--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 			$(if $(UPGRADE),--upgrade) || exit 1; \
 	done
