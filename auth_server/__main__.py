@@ -35,9 +35,11 @@ def main(
         return
     # Only now: it takes longer to load than most commands take to run.
     from auth_server.app import create_app
+    from shared import tracing
 
     try:
         settings = AuthSettings.load()
+        tracing.start("auth_server")
     except SettingsError as error:
         cannot_start("auth_server", error.problems)
     logs.configure("auth_server", settings.debug)

@@ -37,6 +37,7 @@ from auth_server.grants.authorization_code import AuthorizationCodeGrant
 from auth_server.grants.base import TokenGrant
 from auth_server.grants.refresh_token import RefreshTokenGrant
 from auth_server.key_keeper import KeyKeeper, KeyPolicy
+from auth_server.metrics import SIGNING_KEYS
 from auth_server.outbound.client_documents import ClientDocuments
 from auth_server.outbound.client_key_sets import ClientKeySets
 from auth_server.outbound.fetcher import DocumentFetcher
@@ -64,6 +65,7 @@ from shared.flows.recorder import FlowRecorder, replica_name
 from shared.flows.store import FlowStore
 from shared.key_check import KeyCheck, StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger
+from shared.metrics import describe_build
 from shared.oauth.errors import OAuthNotEnabled
 from shared.rate_limit import RateLimiter
 from shared.redis.client import StoreError
@@ -75,6 +77,7 @@ from shared.web.health import health_router, store_answers
 from shared.web.limits import HeaderLimitMiddleware
 from shared.web.request_id import RequestIdMiddleware
 from shared.web.security_headers import SecurityHeadersMiddleware
+from shared.web.spans import telemetry
 
 _log = get_logger("oauth:start")
 
@@ -117,6 +120,7 @@ def create_app(
         SettingsError: a document of a client that the operator gives cannot be used.
     """
     clock = clock or Clock()
+    describe_build("auth_server")
     if not settings.oauth_enabled:
         return _add_middleware(_disabled_app(), settings)
     to_val_town = http or httpx.AsyncClient()
@@ -145,6 +149,7 @@ def create_app(
         openapi_url=None,
         redirect_slashes=False,
         lifespan=_lifespan(services, to_val_town if http is None else None),
+        telemetry=telemetry(),
     )
     app.state.services = services
     app.state.base_path = urlsplit(settings.oauth_issuer_url).path
@@ -315,11 +320,22 @@ def _add_routes(app: FastAPI, redis: Redis, keyring: Keyring) -> None:
     async def keys_loaded() -> bool:
         return keyring.is_loaded
 
-    app.include_router(health_router({"store": store_answers(redis), "keys": keys_loaded}))
+    app.include_router(
+        health_router(
+            {"store": store_answers(redis), "keys": keys_loaded},
+            gauge=lambda: SIGNING_KEYS.set(float(keyring.is_loaded)),
+        )
+    )
 
 
 def _disabled_app() -> FastAPI:
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        telemetry=telemetry(),
+    )
     app.include_router(health_router({}))
 
     @app.api_route("/{path:path}", methods=["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"])

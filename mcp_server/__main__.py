@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from mcp_server.doctor.command import doctor
 from mcp_server.settings import McpSettings
 from shared.flows.recorder import replica_name
+from shared import tracing
 from shared.key_check import KeyCheck
 from shared.logs import configure, get_logger
 from shared.redis.client import connect
@@ -33,6 +34,7 @@ def main(
 
     try:
         settings = McpSettings.load()
+        tracing.start("mcp_server")
     except SettingsError as error:
         cannot_start("mcp_server", error.problems)
     configure("mcp_server", settings.debug)

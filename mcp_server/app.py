@@ -4,7 +4,6 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mcp_server import metrics
 from mcp_server.auth.issuer import IssuerMetadata
 from mcp_server.auth.jwks import Jwks
 from mcp_server.auth.token_refresher import TokenRefresher
@@ -38,6 +38,7 @@ from mcp_server.services import Services
 from mcp_server.settings import McpSettings
 from mcp_server.tools.catalog import build_registry
 from mcp_server.usage_recorder import UsageRecorder
+from shared import tracing
 from shared.background import running
 from shared.clock import Clock
 from shared.credentials import CredentialStore
@@ -45,6 +46,7 @@ from shared.flows.recorder import FlowRecorder, replica_name
 from shared.flows.store import FlowStore
 from shared.key_check import KeyCheck, StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger
+from shared.metrics import describe_build, project_version
 from shared.oauth.errors import OAuthError, ServerError
 from shared.rate_limit import RateLimiter
 from shared.redis.client import StoreError
@@ -58,8 +60,9 @@ from shared.web.cors import CorsMiddleware, CorsRule
 from shared.web.faults import FaultMiddleware
 from shared.web.health import health_router, store_answers
 from shared.web.limits import HeaderLimitMiddleware
-from shared.web.request_id import RequestIdMiddleware
+from shared.web.request_id import ROUTE, RequestIdMiddleware
 from shared.web.security_headers import SecurityHeadersMiddleware
+from shared.web.spans import ServerSpanMiddleware, telemetry
 
 INSTRUCTIONS = (
     "Tools that work in the Val Town account of the person who approved this connection: vals (small "
@@ -107,6 +110,7 @@ def create_app(
         replica: what this process is called in timelines; its host and number when empty.
     """
     clock = clock or Clock()
+    describe_build("mcp_server")
     features = features or build_features(
         settings.toolsets, forwarding=bool(settings.val_town_upstream_mcp_url)
     )
@@ -154,12 +158,13 @@ def create_app(
         lifespan=lifespan,
         middleware=_middleware(settings, features),
         exception_handlers={OAuthError: _oauth_error},
+        telemetry=telemetry(),
     )
     app.state.services = services
     app.include_router(metadata_router(settings))
     checks = _readiness(oauth, redis)
     app.include_router(home_router(settings, features.tools, checks))
-    app.include_router(health_router(checks))
+    app.include_router(health_router(checks, gauge=_gauge(oauth, usage)))
     return app
 
 
@@ -176,10 +181,13 @@ class _Application(FastAPI):
         self._direct = endpoint
         for middleware in reversed(arguments["middleware"]):
             self._direct = middleware.cls(self._direct, *middleware.args, **middleware.kwargs)
+        if tracing.provider() is not None:
+            self._direct = ServerSpanMiddleware(self._direct, route=ENDPOINT_PATH)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
         if scope["type"] == "http" and self._is_mcp(scope["path"]):
+            scope[ROUTE] = ENDPOINT_PATH
             await self._direct(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -263,7 +271,10 @@ def build_features(toolsets: Collection[str] = (), *, forwarding: bool = False) 
 
 def _build_dispatcher(settings: McpSettings, features: Features, clock: Clock) -> Dispatcher:
     server = mcp_types.Implementation(
-        name="val-town", title="Val Town", version=_version(), website_url=f"{settings.resource_origin}/"
+        name="val-town",
+        title="Val Town",
+        version=project_version(),
+        website_url=f"{settings.resource_origin}/",
     )
     states = InputStates(_state_sealer(settings), clock)
     return Dispatcher(Methods(features, server=server, instructions=INSTRUCTIONS, input_states=states))
@@ -275,14 +286,6 @@ def _state_sealer(settings: McpSettings) -> Sealer:
     except SettingsError:
         # Only without OAuth; a call that asks must then come back to the same replica.
         return Sealer(secrets.token_bytes(KEY_BYTES))
-
-
-def _version() -> str:
-    try:
-        return version("val-town-mcp-server")
-    except PackageNotFoundError:
-        # The container has the source without its package metadata.
-        return "0"
 
 
 def _middleware(settings: McpSettings, features: Features) -> list[Middleware]:
@@ -334,6 +337,23 @@ def _readiness(oauth: _OAuth | None, redis: Redis) -> Mapping[str, Callable[[], 
         "signing keys": keys_loaded,
         "revocation list": revocations_fresh,
     }
+
+
+def _gauge(oauth: _OAuth | None, usage: UsageRecorder) -> Callable[[], None]:
+    def gauge() -> None:
+        if oauth is None:
+            return
+        feed, keys = oauth.revocations, oauth.jwks
+        age = feed.age()
+        metrics.FEED_CONNECTED.set(float(feed.is_connected))
+        metrics.FEED_AGE.set(None if age == float("inf") else age)
+        metrics.FEED_ENTRIES.set(len(feed))
+        metrics.FEED_LOSSES.of().value = feed.losses
+        metrics.KEY_SET_AGE.set(keys.age())
+        metrics.KEY_SET_KEYS.set(keys.count)
+        metrics.USAGE_WAITING.set(usage.waiting)
+
+    return gauge
 
 
 def _on_bug(_scope: Scope) -> Response:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from mcp_server.auth.principal import Principal
+from mcp_server.metrics import USAGE_DROPPED
 from mcp_server.protocol.reach import Use
 from shared.logs import get_logger
 from shared.redis.client import StoreError
@@ -25,13 +26,20 @@ class UsageRecorder:
         self._store = store
         self._waiting: dict[str, Calls] = {}
 
+    @property
+    def waiting(self) -> int:
+        """How many grants have calls that the store does not have yet."""
+        return len(self._waiting)
+
     def count(self, principal: Principal, uses: Iterable[Use]) -> None:
         """Count what one request of a caller is about."""
         if principal.grant_id is None:
             return
         for use in uses:
             calls = self._calls_of(principal.grant_id)
-            if calls is not None:
+            if calls is None:
+                USAGE_DROPPED.inc()
+            else:
                 tool = use.offered.name if use.method == "tools/call" else None
                 calls.add(tool=tool, scope=use.offered.scope)
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from shared.logs import get_logger
+from shared.metrics import TASK_FAILURES
 
 _RESTART_SECONDS = 1.0
 _CANCEL_SECONDS = 0.05
@@ -33,5 +34,6 @@ async def _keep_running(name: str, run: Callable[[], Awaitable[None]], namespace
             return await run()
         except Exception:
             # Nobody waits for it, and without it the service stops answering: say so and go on.
+            TASK_FAILURES.inc(name)
             get_logger(namespace).exception("background task failed", task=name)
             await asyncio.sleep(_RESTART_SECONDS)

@@ -4,7 +4,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -62,6 +62,10 @@ _SECRET_SHAPES: Final = re.compile(
 )
 
 
+trace_of_line: Callable[[], str | None] | None = None
+"""Tells the id of the trace that a line belongs to; None while there are no traces."""
+
+
 def redact(value: object) -> object:
     """Return the value with everything that looks like a credential replaced, in strings at any depth."""
     if isinstance(value, str):
@@ -88,6 +92,11 @@ def _redact_member(name: str, value: object) -> object:
 
 def _redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {name: _redact_member(name, value) for name, value in event.items()}
+
+
+def _add_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    trace_id = trace_of_line() if trace_of_line else None
+    return {**event, "trace_id": trace_id} if trace_id else event
 
 
 class DebugNamespaces:
@@ -139,6 +148,7 @@ def configure(service: str, debug: str = "", stream: TextIO | None = None) -> No
         processors=[
             *shared_processors,
             add_service,
+            _add_trace,
             _redact_event,
             structlog.processors.JSONRenderer(),
         ],
@@ -234,6 +244,8 @@ class Logger:
             "level": "info",
             "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
         }
+        if trace_of_line and (trace_id := trace_of_line()):
+            line["trace_id"] = trace_id
         configured.output.write(json.dumps(line) + "\n")
         configured.output.flush()
 

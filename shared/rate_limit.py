@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from shared.clock import Clock
+from shared.metrics import RATE_LIMITED
 from shared.oauth.errors import TooManyRequests
 from shared.redis.scripts import load_script
 
@@ -62,6 +63,7 @@ class RateLimiter:
             ],
         )
         if wait:
+            RATE_LIMITED.inc(limit.name)
             raise TooManyRequests(
                 "There were too many of these requests. Try again later.", retry_after=math.ceil(wait / 1000)
             )

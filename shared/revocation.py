@@ -89,10 +89,17 @@ class RevocationList:
         self._next_prune = 0.0
         self._listening = asyncio.Event()
         self._connected_before = False
+        self.losses = 0
+        """How often the feed was lost or fell silent."""
 
     def is_fresh(self) -> bool:
         """Return whether everything published up to FRESH_SECONDS ago is known."""
         return self.age() < FRESH_SECONDS
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the feed is being followed."""
+        return self._listening.is_set()
 
     def age(self) -> float:
         """Return for how many seconds nothing is proved; infinity before the first proof."""
@@ -121,6 +128,7 @@ class RevocationList:
                 _log.warning("revocation feed lost", reason=type(error).__name__)
             finally:
                 self._listening.clear()
+            self.losses += 1
             await asyncio.sleep(_RECONNECT_SECONDS[min(attempt, len(_RECONNECT_SECONDS) - 1)])
             attempt += 1
 

@@ -10,6 +10,7 @@ from starlette.types import Scope
 from auth_server.domain.authorization_request import TrustedRedirect, UntrustedRedirectError
 from auth_server.endpoints import attempt, pages
 from shared.flows.steps import Reason
+from auth_server.metrics import PAGE, REFUSALS, UNTRUSTED
 from shared.key_check import StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger
 from shared.oauth.errors import (
@@ -26,6 +27,7 @@ from shared.refusals.pages import UNTRUSTED_REDIRECT
 from shared.refusals.transport import NOT_FOUND, WRONG_METHOD
 from shared.sealing import UnsealError
 from shared.web.limits import RequestRefusedError
+from shared.web.request_id import route_of
 
 _log = get_logger("oauth:error")
 _PAGES = (
@@ -69,6 +71,7 @@ async def _on_refusal(request: Request, error: OAuthError) -> Response:
 async def _on_untrusted_redirect(request: Request, error: UntrustedRedirectError) -> Response:
     _log.info("authorization request refused", reason=error.reason)
     attempt.note_refusal(request, error.code)
+    REFUSALS.inc(route_of(request.scope), UNTRUSTED)
     return pages.problem(
         request, "This app cannot be connected", error.reason, status=UNTRUSTED_REDIRECT.status
     )
@@ -76,6 +79,7 @@ async def _on_untrusted_redirect(request: Request, error: UntrustedRedirectError
 
 async def _on_page_problem(request: Request, error: pages.PageProblemError) -> Response:
     attempt.note_refusal(request, error.reason)
+    REFUSALS.inc(route_of(request.scope), PAGE)
     return pages.problem(request, error.title, error.text, status=error.status, sign_in=error.sign_in)
 
 
@@ -93,9 +97,10 @@ async def _on_sealed(request: Request, error: Exception) -> Response:
     return answer(request, TemporarilyUnavailable("A stored value cannot be read."))
 
 
-async def _on_http(_request: Request, error: HTTPException) -> Response:
+async def _on_http(request: Request, error: HTTPException) -> Response:
     code, text = _REASONS.get(error.status_code, (InvalidRequest.error, "The request is refused."))
     body = {"error": code, "error_description": text}
+    REFUSALS.inc(route_of(request.scope), str(code))
     return JSONResponse(body, error.status_code, headers=error.headers)
 
 
@@ -106,6 +111,7 @@ def answer_bug(scope: Scope) -> Response:
 
 def answer(request: Request, error: OAuthError) -> Response:
     """Return an error as a page where people are, and as JSON where programs are (RFC 6749 section 5.2)."""
+    REFUSALS.inc(route_of(request.scope), error.error)
     if request.scope["path"].endswith(_PAGES):
         return _page(request, error)
     headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -141,6 +147,7 @@ def _page(request: Request, error: OAuthError) -> Response:
 def redirect_error(redirect: TrustedRedirect, error: OAuthError, issuer: str) -> Response:
     """Return an error to the client by redirect (RFC 6749 section 4.1.2.1) with `iss` (RFC 9207)."""
     _log.info("authorization request refused", error=error.error, reason=error.description)
+    REFUSALS.inc("/oauth/authorize", error.error)
     return redirect_back(redirect.redirect_uri, redirect.state, issuer, error.members())
 
 

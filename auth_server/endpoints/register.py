@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from auth_server.domain import registration
 from auth_server.endpoints.parameters import MAX_BODY_BYTES
+from auth_server.metrics import REGISTRATIONS
 from auth_server.models import Client
 from auth_server.services import Services, ServicesDep
 from shared.logs import get_logger
@@ -34,6 +35,7 @@ async def register(request: Request, services: ServicesDep) -> Response:
     kept = await _keep(services, registered.client)
     if kept.client_id != registered.client.client_id:
         registered = registered.shared_with(kept)
+    REGISTRATIONS.inc("new" if kept is registered.client else "shared")
     _log.info(
         "client registered",
         client_id=kept.client_id,

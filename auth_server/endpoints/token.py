@@ -11,6 +11,7 @@ from auth_server.endpoints.parameters import read_form, refuse_credentials_in_qu
 from auth_server.grants.base import required
 from auth_server.services import Services, ServicesDep
 from shared.flows.steps import Reason, Step
+from auth_server.metrics import TOKENS
 from shared.logs import get_logger
 from shared.oauth.errors import (
     InvalidGrant,
@@ -52,6 +53,7 @@ async def token(request: Request, services: ServicesDep) -> Response:
     services.flows.note(
         exchanged.flow, exchanged.step, exchanged.reason, client_auth=_client_auth(request, form)
     )
+    TOKENS.inc(grant_type)
     headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     return Response(exchanged.body, media_type="application/json", headers=headers)
 

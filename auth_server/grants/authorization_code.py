@@ -10,6 +10,7 @@ from auth_server.domain.limits import WRONG_REDEMPTIONS
 from auth_server.domain.resource import Resources
 from auth_server.domain.token_issuer import TokenIssuer
 from auth_server.grants.base import MAX_TRIES, Exchanged, required
+from auth_server.metrics import CODES, REVOCATIONS
 from auth_server.models import Client
 from auth_server.store.base import ClientStore, CodeRedemption, GrantStore, Redemption
 from shared.flows.steps import Reason, Step
@@ -70,9 +71,11 @@ class AuthorizationCodeGrant:
         grant_id = code_grant_id(code)
         grant = None if grant_id is None else await self.grants.find(grant_id)
         if grant_id is None or grant is None:
+            CODES.inc(Redemption.UNKNOWN)
             raise InvalidGrant(_REFUSED, reason=Reason.UNKNOWN)
         bind(flow=grant.flow)
         if not self.admission.admits(grant.username):
+            CODES.inc(Redemption.UNKNOWN)
             raise InvalidGrant(_REFUSED, reason=Reason.NOT_ADMITTED)
         self.resources.check_same(form.get("resource"), grant.resource)
         refresh = self.issuer.refresh_token(grant_id, 1) if "refresh_token" in client.grant_types else None
@@ -92,10 +95,13 @@ class AuthorizationCodeGrant:
                 refresh_hash=None if refresh is None else refresh.token_hash,
             )
         )
+        CODES.inc(outcome)
         if outcome is Redemption.CHANGED:
             return None
         if outcome is not Redemption.OK:
             _log.info("code refused", reason=outcome.value, grant_id=grant_id, client_id=client.client_id)
+            if outcome is Redemption.REUSED:
+                REVOCATIONS.inc("code_reused")
             if outcome in _WRONG:
                 # Not burned: else whoever has the code and nothing more could end its owner's sign-in.
                 await self.limiter.take(WRONG_REDEMPTIONS, grant_id)

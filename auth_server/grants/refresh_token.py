@@ -7,6 +7,7 @@ from auth_server.domain.admission import Admission
 from auth_server.domain.resource import Resources
 from auth_server.domain.token_issuer import RefreshToken, TokenIssuer
 from auth_server.grants.base import MAX_TRIES, Exchanged, required
+from auth_server.metrics import REFRESHES, REVOCATIONS
 from auth_server.models import Client, Grant
 from auth_server.store.base import ClientStore, GrantStore, RefreshRotation, Rotation
 from shared.flows.steps import Reason, Step
@@ -58,9 +59,11 @@ class RefreshTokenGrant:
         """Return the token response; None when the grant was narrowed meanwhile."""
         grant = await self.grants.find(presented.grant_id)
         if grant is None:
+            REFRESHES.inc(Rotation.UNKNOWN)
             raise InvalidGrant(_REFUSED, reason=Reason.UNKNOWN)
         bind(flow=grant.flow)
         if grant.client_id != client.client_id:
+            REFRESHES.inc(Rotation.WRONG_CLIENT)
             raise InvalidGrant(_REFUSED, reason=Reason.WRONG_CLIENT)
         if not self.admission.admits(grant.username):
             await self.grants.revoke(grant.grant_id, reason="account_not_admitted")
@@ -82,6 +85,7 @@ class RefreshTokenGrant:
                 sealed_response=_seal(presented, body),
             )
         )
+        REFRESHES.inc(outcome)
         if outcome is Rotation.CHANGED:
             return None
         if outcome is Rotation.REPLAYED and sealed is not None:
@@ -89,6 +93,8 @@ class RefreshTokenGrant:
             again = _unseal(presented, sealed)
             return Exchanged(again, grant.flow, Step.REFRESHED, Reason.REPEATED)
         if outcome is not Rotation.OK:
+            if outcome is Rotation.REUSED:
+                REVOCATIONS.inc("refresh_token_reused")
             _log.warning(
                 "refresh refused", reason=outcome.value, grant_id=grant.grant_id, client_id=client.client_id
             )

@@ -11,6 +11,7 @@ from typing import Final
 
 import httpcore
 
+from auth_server.metrics import DOCUMENT_FETCHES
 from auth_server.outbound.public_network import NotPublicError, PublicNetwork
 
 FETCH_SECONDS: Final = 2.0
@@ -34,7 +35,9 @@ _PASSING: Final = frozenset({401, 403, 408, 425, 429})
 
 
 class FetchError(Exception):
-    """The document was not had; `reason` is for people."""
+    """The document was not had; `reason` is for people, `outcome` for the count of fetches."""
+
+    outcome = "unavailable"
 
     def __init__(self, reason: str) -> None:
         """Take the reason, as the end of a sentence."""
@@ -49,9 +52,13 @@ class UnavailableError(FetchError):
 class SlowError(UnavailableError):
     """The host let us wait: it should be left alone for a while."""
 
+    outcome = "slow"
+
 
 class NoDocumentError(FetchError):
     """The host answered, and not with a document; or the host is none that may be asked."""
+
+    outcome = "no_document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +108,24 @@ class DocumentFetcher:
             NoDocumentError: the answer is no JSON document within the limit, or the host is not public.
         """
         if self._running.get(host, 0) >= MAX_FETCHES_OF_HOST or sum(self._running.values()) >= MAX_FETCHES:
+            DOCUMENT_FETCHES.inc("busy_here")
             raise UnavailableError("too much is being fetched just now")
         self._running[host] = self._running.get(host, 0) + 1
+        outcome = "cancelled"
+        try:
+            fetched = await self._fetch_in_time(url, limit)
+            outcome = "ok"
+            return fetched
+        except FetchError as error:
+            outcome = error.outcome
+            raise
+        finally:
+            DOCUMENT_FETCHES.inc(outcome)
+            self._running[host] -= 1
+            if not self._running[host]:
+                del self._running[host]
+
+    async def _fetch_in_time(self, url: str, limit: int) -> Fetched:
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._fetch(url, limit)
@@ -114,10 +137,6 @@ class DocumentFetcher:
             raise UnavailableError(
                 f"its host does not answer as it should ({type(error).__name__})"
             ) from None
-        finally:
-            self._running[host] -= 1
-            if not self._running[host]:
-                del self._running[host]
 
     async def _fetch(self, url: str, limit: int) -> Fetched:
         async with self._pool.stream("GET", _parts_of(url), headers=_HEADERS) as response:

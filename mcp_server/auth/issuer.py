@@ -1,12 +1,13 @@
 """What this server fetches from its authorization server, within bounds (RFC 8414; RFC 9728 section 7.7)."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
 
-from shared import strict_json
+from shared import strict_json, tracing
 from shared.clock import Clock
 from shared.logs import get_logger
 
@@ -35,15 +36,20 @@ async def fetch_document(http: httpx.AsyncClient, url: str) -> bytes:
         IssuerUnavailableError: in every other case.
     """
     try:
-        async with (
-            asyncio.timeout(FETCH_SECONDS),
-            http.stream("GET", url, headers=_HEADERS, follow_redirects=False) as response,
-        ):
-            if response.status_code != 200 or "content-encoding" in response.headers:
-                raise IssuerUnavailableError(f"{url} answered {response.status_code}, or compressed")
-            return await _read(response)
+        with tracing.client_span(f"GET {urlsplit(url).path}") as context:
+            return await _fetch(http, url, {**_HEADERS, **context})
     except (httpx.HTTPError, TimeoutError, OSError) as error:
         raise IssuerUnavailableError(f"{url}: {type(error).__name__}") from None
+
+
+async def _fetch(http: httpx.AsyncClient, url: str, headers: Mapping[str, str]) -> bytes:
+    async with (
+        asyncio.timeout(FETCH_SECONDS),
+        http.stream("GET", url, headers=headers, follow_redirects=False) as response,
+    ):
+        if response.status_code != 200 or "content-encoding" in response.headers:
+            raise IssuerUnavailableError(f"{url} answered {response.status_code}, or compressed")
+        return await _read(response)
 
 
 async def _read(response: httpx.Response) -> bytes:

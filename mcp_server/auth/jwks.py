@@ -14,6 +14,7 @@ from joserfc import errors as jose_errors
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from mcp_server.auth.issuer import IssuerUnavailableError, fetch_document
+from mcp_server.metrics import KEY_SET_FETCHES
 from shared import strict_json
 from shared.clock import Clock
 from shared.logs import get_logger
@@ -89,6 +90,15 @@ class Jwks:
             self._start_refresh()
         return age <= JWKS_STALE_SECONDS
 
+    def age(self) -> float | None:
+        """Return for how many seconds these keys have been here; None: there are none."""
+        return self._clock.now() - self._fetched_at if self._keys else None
+
+    @property
+    def count(self) -> int:
+        """The number of keys."""
+        return len(self._keys)
+
     async def find(self, unverified_kid: str) -> VerificationKey | None:
         """Return the key that a token names, or None when the issuer has none of that name.
 
@@ -162,8 +172,10 @@ class Jwks:
         try:
             self._keep(read_key_set(await fetch_document(self._http, self._url)))
             self._last_failed = False
+            KEY_SET_FETCHES.inc("ok")
         except IssuerUnavailableError as error:
             self._last_failed = True
+            KEY_SET_FETCHES.inc("failed")
             _log.warning("signing keys not read", reason=str(error))
         finally:
             self._refreshing = None

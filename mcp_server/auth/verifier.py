@@ -10,6 +10,7 @@ from joserfc.errors import JoseError
 
 from mcp_server.auth.jwks import Jwks, VerificationKey
 from mcp_server.auth.principal import Principal
+from mcp_server.metrics import TOKEN_REFUSALS
 from shared import strict_json
 from shared.clock import Clock
 from shared.logs import get_logger
@@ -88,7 +89,7 @@ class TokenVerifier:
             RevocationUnknownError: whether it was revoked cannot be told.
         """
         if (principal.expires_at or 0) <= self._clock.now() - LEEWAY:
-            raise InvalidToken("The access token expired.")
+            raise _expired()
         self._check_revocation(principal)
 
     def _recall(self, digest: bytes) -> Principal | None:
@@ -117,7 +118,7 @@ class TokenVerifier:
         self._check_key(kid)
         key = await self._jwks.find(kid)
         if key is None:
-            raise _invalid("it names a key the issuer does not have")
+            raise _invalid("it names a key the issuer does not have", "unknown_key")
         _check_signature(unverified_token, header, key)
         # From here on the issuer stands for what the payload says.
         claims = _read_object(payload, "payload")
@@ -127,21 +128,21 @@ class TokenVerifier:
 
     def _check_parties(self, claims: Mapping[str, object]) -> None:
         if claims.get("iss") != self._issuer:
-            raise _invalid("it is from another issuer")
+            raise _invalid("it is from another issuer", "issuer")
         # A list that also names somebody else would let that somebody replay the token here.
         if claims.get("aud") not in (self._resource, [self._resource]):
-            raise _invalid("it is for another resource")
+            raise _invalid("it is for another resource", "audience")
 
     def _check_times(self, claims: Mapping[str, object]) -> None:
         now = self._clock.now()
         expires, issued = _number(claims, "exp"), _number(claims, "iat")
         if expires <= now - LEEWAY:
-            raise InvalidToken("The access token expired.")
+            raise _expired()
         if not 0 < expires - issued <= MAX_LIFETIME:
-            raise _invalid("it claims a lifetime no token has")
+            raise _invalid("it claims a lifetime no token has", "claims")
         starts = _number(claims, "nbf") if "nbf" in claims else issued
         if max(issued, starts) > now + LEEWAY:
-            raise _invalid("it is not valid yet")
+            raise _invalid("it is not valid yet", "not_valid_yet")
 
     def _check_revocation(self, principal: Principal) -> None:
         if not self._revocations.is_fresh():
@@ -149,12 +150,14 @@ class TokenVerifier:
         grant_id = principal.grant_id or ""
         for entry in (principal.token_id or "", version_entry(principal.version)):
             if self._revocations.is_revoked(grant_id, entry):
+                TOKEN_REFUSALS.inc("revoked")
                 raise InvalidToken("The access token was revoked.")
         if principal.key_id is not None:
             self._check_key(principal.key_id)
 
     def _check_key(self, kid: str) -> None:
         if self._revocations.is_key_revoked(kid):
+            TOKEN_REFUSALS.inc("revoked_key")
             raise InvalidToken("The key that signed the access token was revoked.")
 
 
@@ -198,11 +201,11 @@ def _check_header(header: Mapping[str, object]) -> str:
 
 def _check_signature(token: str, header: Mapping[str, object], key: VerificationKey) -> None:
     if header["alg"] != key.algorithm:
-        raise _invalid("its algorithm is not that of its key")
+        raise _invalid("its algorithm is not that of its key", "signature")
     try:
         jws.deserialize_compact(token, key.key, registry=REGISTRY)
     except (JoseError, ValueError):
-        raise _invalid("its signature is wrong") from None
+        raise _invalid("its signature is wrong", "signature") from None
 
 
 def _principal(claims: Mapping[str, object], kid: str) -> Principal:
@@ -226,7 +229,7 @@ def _version(claims: Mapping[str, object]) -> int:
         return 0
     version = _number(claims, GRANT_VERSION_CLAIM)
     if version < 1:
-        raise _invalid(f"{GRANT_VERSION_CLAIM} is none")
+        raise _invalid(f"{GRANT_VERSION_CLAIM} is none", "claims")
     return version
 
 
@@ -236,31 +239,37 @@ def _vals(claims: Mapping[str, object]) -> frozenset[str] | None:
     try:
         return vals_of(claims[CLAIM])
     except ValueError as error:
-        raise _invalid(str(error)) from None
+        raise _invalid(str(error), "claims") from None
 
 
 def _number(claims: Mapping[str, object], name: str) -> int:
     value = claims.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise _invalid(f"{name} is no whole number")
+        raise _invalid(f"{name} is no whole number", "claims")
     return value
 
 
 def _name(claims: Mapping[str, object], name: str) -> str:
     value = _text(claims, name)
     if not 0 < len(value) <= MAX_NAME_LENGTH:
-        raise _invalid(f"{name} is empty or too long")
+        raise _invalid(f"{name} is empty or too long", "claims")
     return value
 
 
 def _text(claims: Mapping[str, object], name: str) -> str:
     value = claims.get(name)
     if not isinstance(value, str):
-        raise _invalid(f"{name} is no string")
+        raise _invalid(f"{name} is no string", "claims")
     return value
 
 
-def _invalid(reason: str) -> InvalidToken:
+def _expired() -> InvalidToken:
+    TOKEN_REFUSALS.inc("expired")
+    return InvalidToken("The access token expired.")
+
+
+def _invalid(reason: str, kind: str = "malformed") -> InvalidToken:
     # The reason is for operators: telling a caller which check failed tells a forger what to change.
     _log.debug("token refused", reason=reason)
+    TOKEN_REFUSALS.inc(kind)
     return InvalidToken("The access token is not valid here.")

@@ -7,20 +7,16 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qsl
 
-from prometheus_client import Counter
 from starlette.types import Scope
 
 from mcp_server.auth.principal import Principal
 from mcp_server.auth.verifier import TokenVerifier
+from mcp_server.metrics import LEGACY_REQUESTS
 from shared.logs import get_logger
 from shared.oauth.errors import InvalidRequest
 from shared.policy import SCOPES, UMBRELLAS
 
 LEGACY_HEADER: Final = "X-Val-Town-Token"
-
-LEGACY_REQUESTS: Final = Counter(
-    "mcp_legacy_token_requests_total", "Requests with X-Val-Town-Token: zero when the migration is done."
-)
 
 # RFC 6750 section 2.1: b64token.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")

@@ -1,10 +1,14 @@
 """Every refusal of `/mcp` as HTTP (RFC 6750 section 3; RFC 9728 section 5.1; JSON-RPC 2.0 section 5.1)."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from starlette.responses import Response
 
 from mcp_server.auth.jwks import KeysUnavailableError
 from mcp_server.auth.verifier import RevocationUnknownError
 from mcp_server.endpoints.bearer import LEGACY_HEADER, NoCredentialsError
+from mcp_server.metrics import REFUSALS
 from mcp_server.protocol.dispatcher import refusal
 from mcp_server.protocol.jsonrpc import ProtocolError, RequestId, encode_error
 from shared.key_check import WrongEncryptionKeyError
@@ -18,6 +22,12 @@ from shared.refusals.oauth import NO_CREDENTIALS, UNAVAILABLE
 from shared.web.limits import RequestRefusedError
 
 RETRY_AFTER_SECONDS = "1"
+
+_UNAVAILABLE: Final[Mapping[type[Exception], str]] = {
+    KeysUnavailableError: "keys_unavailable",
+    RevocationUnknownError: "revocation_unknown",
+    WrongEncryptionKeyError: "encryption_key",
+}
 
 _log = get_logger("mcp:guard")
 
@@ -33,19 +43,25 @@ class Refusals:
         """Return the answer for an error, known or not; `request_id` is that of the request it ends."""
         match error:
             case NoCredentialsError():
+                REFUSALS.inc("no_credentials")
                 # RFC 6750 section 3.1: who sent no credential gets no error code.
                 return self._challenge(NO_CREDENTIALS.status, error.reason, request_id, scope=DEFAULT_SCOPE)
             case InsufficientScope():
+                REFUSALS.inc(error.error)
                 return self._challenge_for(error, request_id, scope=format_scope(error.needed))
             case OAuthError():
+                REFUSALS.inc(error.error)
                 return self._challenge_for(error, request_id, scope=DEFAULT_SCOPE)
             case ProtocolError():
                 answer = refusal(error)
                 return json_response(answer.status, answer.body or b"")
             case RequestRefusedError():
+                REFUSALS.inc("unreadable")
                 return rpc_error(error.status, INVALID_REQUEST.code, error.reason, request_id)
             case KeysUnavailableError() | RevocationUnknownError() | StoreError() | WrongEncryptionKeyError():
+                REFUSALS.inc(_UNAVAILABLE.get(type(error), "store_unavailable"))
                 return _unavailable(error, request_id)
+        REFUSALS.inc("internal_error")
         _log.error("request failed", exc_info=error)
         return rpc_error(
             INTERNAL_ERROR.status,

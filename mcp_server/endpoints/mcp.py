@@ -10,6 +10,7 @@ from mcp_server.endpoints.bearer import Caller
 from mcp_server.endpoints.errors import json_response, rpc_error
 from mcp_server.endpoints.reply import Reply
 from mcp_server.endpoints.request_host import RequestHost
+from mcp_server.metrics import REFUSALS
 from mcp_server.protocol.dispatcher import Incoming
 from mcp_server.protocol.reach import ScopeRequiredError
 from mcp_server.services import Services
@@ -110,9 +111,11 @@ class McpEndpoint:
 
     def _check_target(self, scope: Scope) -> Response | None:
         if scope["path"] not in self._paths:
+            REFUSALS.inc("wrong_target")
             message = f"The MCP endpoint is {self._services.settings.mcp_resource_url}."
             return rpc_error(MCP_NOT_FOUND.status, INVALID_REQUEST.code, message)
         if scope["method"] != "POST":
+            REFUSALS.inc("wrong_target")
             # No stream to open and no session to end, in any revision: both need state on one replica.
             response = rpc_error(MCP_WRONG_METHOD.status, INVALID_REQUEST.code, "Only POST is allowed here.")
             response.headers["Allow"] = "POST"

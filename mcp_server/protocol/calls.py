@@ -49,14 +49,15 @@ class Host(Protocol):
 class Call:
     """A `mcp_server.tools.context.ToolContext` for one request."""
 
-    __slots__ = ("_answers", "_host", "_meta", "_progress", "_revision", "found")
+    __slots__ = ("_answers", "_host", "_progress", "_revision", "found", "meta")
 
     def __init__(self, host: Host, revision: Revision, request: Request, answers: Answers) -> None:
         """Take the transport, the revision, the request and the answers that came with it."""
         meta = request.params.get("_meta")
         self._host = host
         self._revision = revision
-        self._meta: Mapping[str, object] = meta if isinstance(meta, dict) else {}
+        self.meta: Mapping[str, object] = meta if isinstance(meta, dict) else {}
+        """`_meta` of the request, as it came."""
         self._answers = answers
         self._progress = float("-inf")
         self.found: dict[str, object] = {}
@@ -75,7 +76,7 @@ class Call:
         self, progress: float, total: float | None = None, message: str | None = None
     ) -> None:
         """Send `notifications/progress` when the request has a token and the value grew."""
-        token = self._meta.get("progressToken")
+        token = self.meta.get("progressToken")
         # It comes back with every notification, so it is bounded like an id.
         if not isinstance(token, str | int) or len(str(token)) > MAX_ID_LENGTH or progress <= self._progress:
             return
@@ -89,7 +90,7 @@ class Call:
 
     async def log(self, level: LoggingLevel, data: object) -> None:
         """Send `notifications/message` when it is at or above the level that the request asks for."""
-        wanted = self._meta.get(mcp_types.LOG_LEVEL_META_KEY) if self._revision.modern else _HANDSHAKE_LEVEL
+        wanted = self.meta.get(mcp_types.LOG_LEVEL_META_KEY) if self._revision.modern else _HANDSHAKE_LEVEL
         if wanted not in _LEVELS or _LEVELS.index(level) < _LEVELS.index(str(wanted)):
             return
         params = {"level": level, "logger": "val-town", "data": data}
@@ -99,7 +100,7 @@ class Call:
         """Return whether this request's client declared the capability; forms, for elicitation."""
         if not self._revision.modern:
             return False
-        declared = self._meta.get(mcp_types.CLIENT_CAPABILITIES_META_KEY)
+        declared = self.meta.get(mcp_types.CLIENT_CAPABILITIES_META_KEY)
         value = declared.get(capability) if isinstance(declared, dict) else None
         if not isinstance(value, dict):
             return False

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import mcp_types
 
+from mcp_server.metrics import MESSAGES, REFUSALS
 from mcp_server.protocol.calls import Host
 from mcp_server.protocol.headers import check_modern, check_parameters, read_headers, revision_of
 from mcp_server.protocol.jsonrpc import (
@@ -106,6 +107,7 @@ class Dispatcher:
             if isinstance(message, Notification):
                 _log.debug("notification", method=message.method[:64])
             return Answer(202, None)
+        MESSAGES.inc(exchange.revision.name, message.method)
         _log.debug("request", method=message.method[:64], revision=exchange.revision.name)
         try:
             result = await self._methods.answer(message, exchange)
@@ -117,6 +119,7 @@ class Dispatcher:
 
 def refusal(error: ProtocolError, revision: Revision | None = None) -> Answer:
     """Return the answer that carries an error; without a revision the body was refused as a whole."""
+    REFUSALS.inc(str(error.code))
     status = UNREADABLE_BODY if revision is None else revision.status_of(error.code)
     body = encode_error(error.code, error.message, data=error.data, request_id=error.request_id)
     return Answer(status, body)

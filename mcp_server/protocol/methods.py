@@ -12,6 +12,7 @@ import mcp_types
 from mcp_types.methods import CLIENT_REQUESTS, validate_client_request
 from pydantic import ValidationError
 
+from mcp_server.metrics import TOOL_CALLS
 from mcp_server.protocol.calls import Call, Host
 from mcp_server.protocol.completion import complete
 from mcp_server.protocol.encoding import Encoder
@@ -21,8 +22,10 @@ from mcp_server.protocol.jsonrpc import ProtocolError, Request
 from mcp_server.protocol.lists import Lists
 from mcp_server.protocol.reach import Reach
 from mcp_server.protocol.readings import get_prompt, read_resource
+from mcp_server.protocol.tool_runs import run_tool
 from mcp_server.protocol.versions import SUPPORTED, Revision, negotiate
 from mcp_server.tools.context import InputRequiredError, MissingCapabilityError
+from shared.series import OTHER
 
 DISCOVER_TTL: Final = 3_600_000
 """Milliseconds a client may keep what `server/discover` said: it changes with a deployment only."""
@@ -145,9 +148,10 @@ class Methods:
         name = str(request.params["name"])
         tool = self._features.tools.get(name)
         if tool is None:
+            TOOL_CALLS.inc(OTHER, "refused")
             raise ProtocolError(mcp_types.INVALID_PARAMS, f"There is no tool {name[:64]}.")
         arguments = request.params.get("arguments")
-        result = await tool.run(call, arguments if isinstance(arguments, dict) else {})
+        result = await run_tool(tool, call, arguments if isinstance(arguments, dict) else {}, revision)
         if not isinstance(result, mcp_types.CallToolResult):
             return self._encoder.encode_structured(result, revision)
         return self._encoder.encode_call(result, revision)

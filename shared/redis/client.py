@@ -9,6 +9,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from shared.redis.measured import MeasuredRedis
+
 StoreError = RedisError
 """Any fault of the store. It becomes 503 with Retry-After, never a refusal of the caller's credentials."""
 
@@ -37,7 +39,7 @@ def connect(url: str) -> Redis:
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     # The client owns its pool, so that closing it closes every connection.
-    return Redis.from_pool(pool)
+    return MeasuredRedis.from_pool(pool)
 
 
 async def read_hash(redis: Redis, key: str) -> dict[str, str]:

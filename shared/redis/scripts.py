@@ -5,6 +5,8 @@ from importlib.resources import files
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
+from shared.redis.measured import SCRIPT_NAMES
+
 
 def load_script(
     redis: Redis, package: str, name: str, *, prelude: str | tuple[str, ...] = (), allow_oom: bool = False
@@ -24,6 +26,7 @@ def load_script(
     # or read-only refuses it before it has written anything.
     shebang = "#!lua flags=allow-oom\n" if allow_oom else "#!lua\n"
     script: AsyncScript = redis.register_script(shebang + source)
+    SCRIPT_NAMES[script.sha] = name
     return script
 
 

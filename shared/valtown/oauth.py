@@ -14,6 +14,7 @@ import httpx
 
 from shared.credentials import OAuthTokens
 from shared.logs import get_logger
+from shared.valtown.measured import measured
 
 _SECONDS: Final = 10.0
 _ANSWER_BYTES: Final = 64 * 1024
@@ -175,11 +176,22 @@ class ValTownOAuth:
         form: Mapping[str, str] | None = None,
         json_body: object = None,
     ) -> tuple[int, Mapping[str, Any]]:
+        with measured("oauth") as context:
+            return await self._exchange(method, url, context, form, json_body)
+
+    async def _exchange(
+        self,
+        method: str,
+        url: str,
+        context: Mapping[str, str],
+        form: Mapping[str, str] | None,
+        json_body: object,
+    ) -> tuple[int, Mapping[str, Any]]:
         # Apart from the pool's defaults, as in `transport`: neither its cookies nor its headers go along.
         request = httpx.Request(
             method,
             url,
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+            headers={**context, "Accept": "application/json", "Accept-Encoding": "identity"},
             data=form,
             json=json_body,
             extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), _SECONDS)},

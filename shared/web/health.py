@@ -3,18 +3,25 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import APIRouter
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.asyncio import Redis
 from starlette.responses import JSONResponse, Response
 
+from shared.metrics import CONTENT_TYPE, exposition
 from shared.redis.client import StoreError
 from shared.refusals.transport import NOT_READY
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
-def health_router(checks: Mapping[str, Callable[[], Awaitable[bool]]]) -> APIRouter:
-    """Return the three routes; `checks` names what readiness depends on, each told in the answer."""
+def health_router(
+    checks: Mapping[str, Callable[[], Awaitable[bool]]], *, gauge: Callable[[], None] = lambda: None
+) -> APIRouter:
+    """Return the three routes.
+
+    Args:
+        checks: what readiness depends on, each told by its name in the answer.
+        gauge: called before the metrics are told, to set the levels that nobody sets meanwhile.
+    """
     router = APIRouter(include_in_schema=False)
 
     @router.api_route("/healthz", methods=["GET", "HEAD"])
@@ -34,7 +41,8 @@ def health_router(checks: Mapping[str, Callable[[], Awaitable[bool]]]) -> APIRou
 
     @router.get("/metrics")
     async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=_NO_STORE)
+        gauge()
+        return Response(exposition(), media_type=CONTENT_TYPE, headers=_NO_STORE)
 
     return router
 

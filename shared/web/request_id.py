@@ -5,20 +5,17 @@ import secrets
 import time
 
 import structlog
-from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.logs import get_logger
+from shared.metrics import METHODS, REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT
+from shared.series import OTHER, Count, Timing
 
 _ACCEPTED = re.compile(rb"[A-Za-z0-9][A-Za-z0-9\-]{7,63}")
 
-REQUESTS = Counter("http_requests_total", "Requests answered.", ["method", "status"])
-SECONDS = Histogram(
-    "http_request_seconds",
-    "Time until the last byte of the answer.",
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-)
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+ROUTE = "val_town.route"
+"""In the ASGI scope: the route template of a request that is not routed by FastAPI."""
+
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -33,7 +30,9 @@ class RequestIdMiddleware:
         """Take the wrapped app and the namespace of the log line."""
         self._app = app
         self._log = get_logger(namespace)
-        self._counters: dict[tuple[str, int], Counter] = {}
+        self._series: dict[tuple[str, str, int], tuple[Count, Timing]] = {}
+        self._in_flight = REQUESTS_IN_FLIGHT.of()
+        self._in_flight.value = self._in_flight.value or 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -46,6 +45,8 @@ class RequestIdMiddleware:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         header = (b"x-request-id", request_id.encode())
         status = 0
+        in_flight = self._in_flight
+        in_flight.value += 1  # type: ignore[operator] # __init__ made it a number
         started = time.perf_counter()
 
         async def send_with_id(message: Message) -> None:
@@ -58,15 +59,19 @@ class RequestIdMiddleware:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
+            in_flight.value -= 1
             self._record(scope, request_id, status, time.perf_counter() - started)
 
     def _record(self, scope: Scope, request_id: str, status: int, elapsed: float) -> None:
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        counter = self._counters.get((method, status))
-        if counter is None:
-            counter = self._counters[method, status] = REQUESTS.labels(method, str(status))
-        counter.inc()
-        SECONDS.observe(elapsed)
+        method = scope["method"] if scope["method"] in METHODS else OTHER
+        route = route_of(scope)
+        series = self._series.get((method, route, status))
+        if series is None:
+            found = REQUESTS.of(method, route, str(status)), REQUEST_SECONDS.of(route)
+            series = self._series[method, route, status] = found
+        count, timing = series
+        count.value += 1
+        timing.observe(elapsed)
         if scope["path"] not in _QUIET_PATHS:
             self._log.request(
                 request_id=request_id,
@@ -76,6 +81,13 @@ class RequestIdMiddleware:
                 milliseconds=elapsed * 1000,
                 flow=scope.get("state", {}).get("flow", ""),
             )
+
+
+def route_of(scope: Scope) -> str:
+    """Return the route template of a request that was routed, without a prefix; else `other`."""
+    # Never the path: a stranger can ask for any number of them.
+    route: str | None = scope.get(ROUTE)
+    return route or str(getattr(scope.get("route"), "path_format", OTHER))
 
 
 def _sent_id(scope: Scope) -> str | None:

@@ -13,6 +13,7 @@ import uvicorn
 from redis.asyncio import Redis
 from starlette.types import ASGIApp
 
+from shared import tracing
 from shared.key_check import StoreEmptiedError, WrongEncryptionKeyError
 from shared.redis.client import StoreError
 from shared.web.protocol import BoundedHttpToolsProtocol
@@ -90,6 +91,7 @@ def serve(
             runner.run(server.serve(sockets=[listener]))
         finally:
             runner.run(redis.aclose())
+            tracing.stop()
     if not server.started:
         raise SystemExit(1)
 

@@ -7,6 +7,7 @@ from typing import Self
 
 from redis.asyncio import Redis
 
+from auth_server.metrics import REVOCATIONS
 from auth_server.models import AuthorizationCode, Grant, GrantSummary
 from auth_server.settings import AuthSettings
 from auth_server.store.base import (
@@ -232,6 +233,8 @@ class RedisGrantStore:
                 TOMBSTONE_LIFETIME * 1000,
             ],
         )
+        if alive:
+            REVOCATIONS.inc(reason)
         return bool(alive)
 
     async def revoke_client(self, client_id: str, *, thorough: bool = False) -> None:
