@@ -108,9 +108,9 @@ docs: setup ## Write the documents that are made from code
 	@$(PY) -m dev.docs
 
 lock: setup ## Write requirements/ from pyproject.toml (UPGRADE=1: newest versions)
-	@for set in auth mcp dev; do \
+	@for set in auth auth-otel mcp mcp-otel dev; do \
 		echo "requirements/$$set.txt"; \
-		$(PY) -m uv pip compile pyproject.toml --extra $$set --extra otel --output-file requirements/$$set.txt \
+		$(PY) -m uv pip compile pyproject.toml $$(printf -- '--extra %s ' $$(echo $$set | tr - ' ')) --output-file requirements/$$set.txt \
 			--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 			$(if $(UPGRADE),--upgrade) || exit 1; \
 	done

@@ -1,8 +1,8 @@
 """Traces of requests (OpenTelemetry, W3C Trace Context), off unless OTEL_EXPORTER_OTLP_ENDPOINT is set.
 
-Off, everything here is one look at a variable; OpenTelemetry's SDK is not imported. On, FastAPI makes the span
-of each request by itself (`shared.web.spans`). Whatever a span says goes through `shared.trace_export`, which
-lets out a closed list of attributes.
+Off, everything here is one look at a variable; OpenTelemetry's SDK is not imported. On, FastAPI makes the
+span of each request by itself (`shared.web.spans`). Whatever a span says goes through
+`shared.trace_export`, which lets out a closed list of attributes.
 """
 
 import os
@@ -230,6 +230,13 @@ def _failing(
         except BaseException as error:
             failed(span, type(error).__name__)
             raise
+
+
+def answered(span: Span, status: int) -> None:
+    """Note the status of an answer; from 500 on the span failed (semantic conventions for HTTP spans)."""
+    span.set_attribute("http.response.status_code", status)
+    if status >= 500:
+        failed(span, str(status))
 
 
 def failed(span: Span, kind: str) -> None:

@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from auth_server.settings import AuthSettings
 from mcp_server.settings import McpSettings
+from shared import tracing
 from shared.settings import KNOWN_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +29,7 @@ def _examples() -> dict[str, str]:
 
 
 def test_every_setting_is_there_and_nothing_else() -> None:
-    assert set(_examples()) == KNOWN_NAMES | NOT_OF_THE_SERVICES
+    assert set(_examples()) == KNOWN_NAMES | {*tracing.SETTINGS} | NOT_OF_THE_SERVICES
 
 
 def test_nothing_is_set_by_copying_it() -> None:
@@ -46,7 +47,7 @@ def test_the_defaults_are_the_real_ones() -> None:
 def test_every_setting_reaches_the_containers() -> None:
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     passed = set(re.findall(r"\$\{([A-Z_]+)", compose))
-    assert KNOWN_NAMES - SET_BY_COMPOSE - passed == set()
+    assert (KNOWN_NAMES | {*tracing.SETTINGS}) - SET_BY_COMPOSE - passed == set()
 
 
 def _written(default: object) -> str:

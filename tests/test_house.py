@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-SETS = ("auth", "mcp", "dev")
+SETS = ("auth", "auth-otel", "mcp", "mcp-otel", "dev")
 # Put together here, so that this file does not contain what it looks for.
 REGISTRIES = ("pypi" + ".org", "python" + "hosted.org", "npmjs" + ".org", "docker" + ".io", "ghcr" + ".io")
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work|root|home/\w+|Users/\w+)(?![\w-])")
@@ -59,7 +59,8 @@ def test_an_image_takes_its_own_folder_and_shared_and_nothing_else(folder: str, 
     lines = (ROOT / folder / "Dockerfile").read_text(encoding="utf-8").splitlines()
     copies = [line.split()[1:-1] for line in lines if line.startswith(("COPY", "ADD"))]
     from_here = {source for sources in copies if not sources[0].startswith("--from=") for source in sources}
-    assert from_here == {f"{folder}/", "shared/", f"requirements/{pinned}.txt"}
+    assert from_here == {f"{folder}/", "shared/", "requirements/${PINNED}.txt"}
+    assert f"ARG PINNED={pinned}" in lines
     assert [line for line in lines if line.startswith("USER")][-1] == "USER 10001:10001"
 
 

@@ -41,9 +41,7 @@ class ServerSpanMiddleware:
 
             async def noting_send(message: Message) -> None:
                 if span is not None and message["type"] == "http.response.start":
-                    span.set_attribute("http.response.status_code", message["status"])
-                    if message["status"] >= 500:
-                        tracing.failed(span, str(message["status"]))
+                    tracing.answered(span, message["status"])
                 await send(message)
 
             await self._app(scope, receive, noting_send)
