@@ -11,7 +11,15 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, ParentBased, Sampler, SamplingResult
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, TracerProvider, TraceState
+from opentelemetry.trace import (
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    TracerProvider,
+    TraceState,
+    get_current_span,
+)
 from opentelemetry.util.types import Attributes
 
 from shared.metrics import project_version
@@ -105,7 +113,11 @@ class OwnRatio(Sampler):
     ) -> SamplingResult:
         """Return whether to take a trace."""
         taken = random.random() < self._rate  # noqa: S311 - nobody gains by guessing it
-        return SamplingResult(Decision.RECORD_AND_SAMPLE if taken else Decision.DROP)
+        # As the SDK's own samplers do: what is not handed back here is not in the span.
+        told = get_current_span(parent_context).get_span_context().trace_state
+        if not taken:
+            return SamplingResult(Decision.DROP, trace_state=told)
+        return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, told)
 
     def get_description(self) -> str:
         """Return how it decides."""

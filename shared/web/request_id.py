@@ -16,7 +16,8 @@ _ACCEPTED = re.compile(rb"[A-Za-z0-9][A-Za-z0-9\-]{7,63}")
 ROUTE = "val_town.route"
 """In the ASGI scope: the route template of a request that is not routed by FastAPI."""
 
-_QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked for every few seconds by machines: neither a line in the log nor a span."""
 
 
 class RequestIdMiddleware:
@@ -72,7 +73,7 @@ class RequestIdMiddleware:
         count, timing = series
         count.value += 1
         timing.observe(elapsed)
-        if scope["path"] not in _QUIET_PATHS:
+        if scope["path"] not in QUIET_PATHS:
             self._log.request(
                 request_id=request_id,
                 method=method,

@@ -5,6 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import tracing
 from shared.metrics import METHODS
+from shared.web.request_id import QUIET_PATHS
 
 
 def telemetry() -> TelemetryConfig:
@@ -20,6 +21,7 @@ def telemetry() -> TelemetryConfig:
         "logs": False,
         "operation_spans": False,
         "auto_configure": False,
+        "exclude": lambda scope: scope["path"] in QUIET_PATHS,
     }
 
 

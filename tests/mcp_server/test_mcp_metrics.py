@@ -16,6 +16,7 @@ from shared.revocation import CHANNEL
 from tests.support.exposition import Reading, read_metrics
 from tests.support.mcp_client import HANDSHAKE, MODERN, McpClient, modern_meta
 from tests.support.resource_server import OpenServer, Server, first_refusal, server_opener
+from tests.support.spans import TRACEPARENT
 from tests.support.tokens import SigningKey
 from tests.support.trial_features import offering
 from tests.support.waiting import until
@@ -264,3 +265,11 @@ async def test_requests_under_way_are_told(linked: Server) -> None:
 async def test_what_there_is_not_is_not_told(open_server: OpenServer) -> None:
     async with open_server(oauth_enabled=False, ready=False) as server:
         assert (await server.http.get("/metrics")).status_code == 200
+
+
+async def test_without_traces_val_town_hears_of_no_trace(linked: Server) -> None:
+    client = linked.client()
+    client.headers |= {"traceparent": TRACEPARENT, "tracestate": "a=b", "baggage": "a=b"}
+    assert (await client.call("get_me")).status_code == 200
+    (request,) = linked.outside.val_town_requests
+    assert not {"traceparent", "tracestate", "baggage"} & request.headers.keys()
