@@ -82,7 +82,7 @@ def test_the_pinned_sets_are_what_pyproject_asks_for(name: str) -> None:
         canonicalize_name(found): number
         for found, number in re.findall(r"^([\w.-]+)==([^ ;\\]+)", text, re.M)
     }
-    wanted = _wanted(name)
+    wanted = [need for extra in name.split("-") for need in _wanted(extra)]
     missing = [str(need) for need in wanted if pinned.get(canonicalize_name(need.name)) is None]
     too_old = [
         str(need) for need in wanted if not need.specifier.contains(pinned[canonicalize_name(need.name)])

@@ -281,3 +281,10 @@ async def test_a_counter_that_matters_is_there_before_it_counts(http: httpx.Asyn
         assert reading.has(REVOCATIONS, reason=reason)
     assert reading.has(REFRESHES, outcome="reused")
     assert ISSUER not in str(reading.values)
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics/", "/METRICS", "/metrics;x", "/metrics%2F", "/x/metrics"]
+)
+async def test_no_other_spelling_of_the_path_gets_past_an_edge(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.get(path)).status_code == 404

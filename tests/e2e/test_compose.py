@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from dev.deployment import ROOT
@@ -114,6 +115,16 @@ def test_a_container_is_not_root_and_cannot_write(stack: Stack, service: str) ->
         assert config["User"] not in ("", "root", "0")
         assert host["ReadonlyRootfs"] is True
         assert host["CapDrop"] == ["ALL"]
+
+
+def test_metrics_are_for_the_network_inside_alone(stack: Stack) -> None:
+    for path in ("/metrics", "//metrics", "/%6Detrics", "/METRICS", "/metrics/", "/metrics%2F", "/metrics;x"):
+        assert httpx.get(stack.url + path).status_code == 404, path
+    ask = "from urllib.request import urlopen as o; print(o('http://{}/metrics').read().decode())"
+    for service, port in (("auth", 9000), ("mcp", 8000)):
+        told = stack.compose("exec", "-T", service, "python", "-c", ask.format(f"127.0.0.1:{port}"))
+        assert 'build_info{python="3.13' in told
+        assert f'service="{service}_server"' in told
 
 
 def test_three_replicas_of_each_tier_pass_them_too(stack: Stack) -> None:
