@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 
 from mcp_server.doctor.command import doctor
 from mcp_server.settings import McpSettings
-from shared.flows.recorder import replica_name
 from shared import tracing
+from shared.flows.recorder import replica_name
 from shared.key_check import KeyCheck
 from shared.logs import configure, get_logger
 from shared.redis.client import connect

@@ -9,8 +9,8 @@ from starlette.types import Scope
 
 from auth_server.domain.authorization_request import TrustedRedirect, UntrustedRedirectError
 from auth_server.endpoints import attempt, pages
-from shared.flows.steps import Reason
 from auth_server.metrics import PAGE, REFUSALS, UNTRUSTED
+from shared.flows.steps import Reason
 from shared.key_check import StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger
 from shared.oauth.errors import (

@@ -9,9 +9,9 @@ from auth_server.domain.approval import code_grant_id
 from auth_server.endpoints.client_auth import authenticate
 from auth_server.endpoints.parameters import read_form, refuse_credentials_in_query
 from auth_server.grants.base import required
+from auth_server.metrics import TOKENS
 from auth_server.services import Services, ServicesDep
 from shared.flows.steps import Reason, Step
-from auth_server.metrics import TOKENS
 from shared.logs import get_logger
 from shared.oauth.errors import (
     InvalidGrant,

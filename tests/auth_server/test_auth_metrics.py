@@ -283,8 +283,6 @@ async def test_a_counter_that_matters_is_there_before_it_counts(http: httpx.Asyn
     assert ISSUER not in str(reading.values)
 
 
-@pytest.mark.parametrize(
-    "path", ["/metrics/", "/METRICS", "/metrics;x", "/metrics%2F", "/x/metrics"]
-)
+@pytest.mark.parametrize("path", ["/metrics/", "/METRICS", "/metrics;x", "/metrics%2F", "/x/metrics"])
 async def test_no_other_spelling_of_the_path_gets_past_an_edge(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).status_code == 404

@@ -275,8 +275,6 @@ async def test_without_traces_val_town_hears_of_no_trace(linked: Server) -> None
     assert not {"traceparent", "tracestate", "baggage"} & request.headers.keys()
 
 
-@pytest.mark.parametrize(
-    "path", ["/metrics/", "/METRICS", "/metrics;x", "/metrics%2F", "/x/metrics"]
-)
+@pytest.mark.parametrize("path", ["/metrics/", "/METRICS", "/metrics;x", "/metrics%2F", "/x/metrics"])
 async def test_no_other_spelling_of_the_path_gets_past_an_edge(server: Server, path: str) -> None:
     assert (await server.http.get(path)).status_code == 404
