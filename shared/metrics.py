@@ -66,6 +66,12 @@ TASK_FAILURES: Final = Counts(
     "background_task_failures_total", "Background tasks that failed and were started again.", {"task": None}
 )
 
+FLOW_STEPS_DROPPED: Final = Counts(
+    "flow_steps_dropped_total",
+    "Steps of authorization attempts that were not recorded.",
+    {"why": ("queue", "store", "full", "too many")},
+)
+
 BUILD: Final = Levels("build_info", "Always 1.", {"service": None, "version": None, "python": None})
 
 

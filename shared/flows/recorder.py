@@ -9,12 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from prometheus_client import Counter
-
 from shared.clock import Clock
 from shared.flows.steps import Entry, Reason, Step
 from shared.flows.store import Added, Addition, FlowStore
 from shared.logs import get_logger
+from shared.metrics import FLOW_STEPS_DROPPED
 from shared.oauth.errors import TooManyRequests
 from shared.rate_limit import Limit, RateLimiter
 from shared.redis.client import StoreError
@@ -23,17 +22,13 @@ MOST_WAITING: Final = 1000
 """Steps that wait for the store; further ones are dropped."""
 
 GATHER_SECONDS: Final = 0.05
-"""For so long steps are gathered: a busy replica brings many at once, and one alone costs five times as much."""
+"""How long steps are gathered: a busy replica brings many at once; one alone costs five times as much."""
 
 BEGUN: Final = Limit("flow", burst=1000, per_hour=600)
 """One bucket for all: attempts of which there is a record. Anybody can begin one with a GET."""
 
 SIGNED_IN: Final = Limit("flow-signed-in", burst=1000, per_hour=600)
 """One bucket for all: those that found no room, and in which somebody signed in after all."""
-
-DROPPED: Final = Counter(
-    "flow_steps_dropped_total", "Steps of authorization attempts that were not recorded.", ["why"]
-)
 
 _BATCH: Final = 64
 _LONGEST_REPLICA: Final = 64
@@ -112,7 +107,7 @@ class FlowRecorder:
             try:
                 await self._bring(batch)
             except (StoreError, OSError) as error:
-                DROPPED.labels("store").inc(len(batch))
+                FLOW_STEPS_DROPPED.of("store").value += len(batch)
                 _log.debug("steps not recorded", steps=len(batch), reason=type(error).__name__)
 
     def _entry(self, step: Step, reason: str, facts: dict[str, str]) -> Entry:
@@ -121,7 +116,7 @@ class FlowRecorder:
 
     def _put(self, waiting: _Waiting) -> None:
         if len(self._waiting) >= MOST_WAITING:
-            DROPPED.labels("queue").inc()
+            FLOW_STEPS_DROPPED.inc("queue")
             return
         self._waiting.append(waiting)
         self._wake.set()
@@ -137,7 +132,7 @@ class FlowRecorder:
         late: list[Addition] = []
         for (addition, begins), outcome in zip(additions, outcomes, strict=True):
             if outcome is Added.FULL:
-                DROPPED.labels("full").inc()
+                FLOW_STEPS_DROPPED.inc("full")
             elif outcome is Added.GONE and begins is not None and await self._admits(begins, 1):
                 late.append(Addition(addition.flow, addition.entry, begins=True))
         if late:
@@ -168,5 +163,5 @@ class FlowRecorder:
                 self._full_until[limit.name] = self._clock.now() + min(error.retry_after or 1, 5)
             else:
                 return True
-        DROPPED.labels("too many").inc(beginnings)
+        FLOW_STEPS_DROPPED.of("too many").value += beginnings
         return False

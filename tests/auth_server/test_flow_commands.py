@@ -153,7 +153,7 @@ async def test_a_refusal_is_explained_with_what_to_do(
 async def test_an_address_in_the_way_names_the_one_that_is_right(
     server: AuthServer, flows: Operator, client: OAuthClient
 ) -> None:
-    url = client.authorize_url(Pkce.new(), resource=f"{RESOURCE}/")
+    url = client.authorize_url(Pkce.new(), resource=f"{RESOURCE}/sse")
     await server.visitor().get(url)
     (flow,) = await attempts(server.redis, 1)
     shown = await flows.json("show", flow)
