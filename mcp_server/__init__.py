@@ -5,6 +5,7 @@
     settings    what is read from the environment
     services    what endpoints may use
     endpoints/  one file a URL: /mcp, the well-known documents, the start page
+    first_calls which calls are told to the timeline of the attempt their token came from
     auth/       which token is good, for whom, how far it reaches; the Val Town token behind it
     protocol/   MCP itself: JSON-RPC, revisions, methods; knows nothing of OAuth or FastAPI
     tools/      Val Town as plain async functions; knows nothing of HTTP
