@@ -13,6 +13,13 @@ MESSAGES: Final = Counts(
     "JSON-RPC requests by the revision of MCP they speak.",
     {"revision": SUPPORTED, "method": sorted({method for method, _ in CLIENT_REQUESTS})},
 )
+MESSAGE_SERIES: Final = {
+    (revision, method): MESSAGES.of(revision, method)
+    for method, revision in sorted(CLIENT_REQUESTS)
+    if revision in SUPPORTED
+}
+"""Found once, because every request looks here; what is not in it is counted by `MESSAGES` as `other`."""
+
 TOOL_CALLS: Final = Counts(
     "mcp_tool_calls_total",
     "Tool calls by how they ended; a tool that does not exist is `other`.",

@@ -242,7 +242,7 @@ class ServiceSettings(BaseSettings):
         environ = os.environ if environ is None else environ
         in_file = dict(dotenv_values(env_file)) if env_file and env_file.is_file() else {}
         secrets_dir = environ.get("SECRETS_DIR") or in_file.get("SECRETS_DIR") or ""
-        in_secrets, problems = _read_secrets(secrets_dir)
+        in_secrets, problems = read_secrets(secrets_dir)
         problems += _unknown(in_file, str(env_file)) + _unknown(in_secrets, "SECRETS_DIR")
         merged: dict[str, Any] = {}
         for source in (in_secrets, in_file, environ):
@@ -272,7 +272,8 @@ def unknown_in_environment(environ: Mapping[str, str] | None = None) -> list[str
     return _unknown(os.environ if environ is None else environ, "the environment")
 
 
-def _read_secrets(folder: str) -> tuple[dict[str, str], list[str]]:
+def read_secrets(folder: str) -> tuple[dict[str, str], list[str]]:
+    """Return the files of SECRETS_DIR by name, and a sentence for each that cannot be read."""
     if not folder:
         return {}, []
     path = Path(folder)

@@ -20,7 +20,7 @@ from opentelemetry.trace import Link, Span, SpanKind, StatusCode, Tracer, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared import logs
-from shared.settings import SettingsError
+from shared.settings import SettingsError, read_secrets
 
 SETTINGS: Final = (
     "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -57,16 +57,18 @@ def start(
 
     Args:
         service: the name of this service in traces, unless OTEL_SERVICE_NAME says another.
-        environ: the process environment. OTEL_* of `env_file` are added, because the SDK reads nothing else.
+        environ: the process environment. OTEL_* of `env_file` and of SECRETS_DIR are added to it, because the
+            SDK reads nothing else.
         env_file: settings in a file.
 
     Raises:
         SettingsError: OTEL_* say something that cannot be done, or the packages for traces are not installed.
     """
-    if env_file.is_file():
-        for name, value in dotenv_values(env_file).items():
-            if name.startswith("OTEL_") and value:
-                environ.setdefault(name, value)
+    in_file = dict(dotenv_values(env_file)) if env_file.is_file() else {}
+    in_secrets, _ = read_secrets(environ.get("SECRETS_DIR") or in_file.get("SECRETS_DIR") or "")
+    for name, value in {**in_secrets, **in_file}.items():
+        if name.startswith("OTEL_") and value and not environ.get(name):
+            environ[name] = value
     for name in [name for name, value in environ.items() if name.startswith("OTEL_") and not value.strip()]:
         # Empty is as good as not set, and the SDK does not always think so.
         del environ[name]

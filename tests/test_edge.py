@@ -7,7 +7,7 @@ CADDYFILE = (Path(__file__).resolve().parent.parent / "Caddyfile").read_text(enc
 
 
 def test_the_edge_does_not_publish_metrics() -> None:
-    # Caddy takes the first `handle` that matches, the most exact path first; paths are decoded and cleaned.
+    # Caddy takes the most exact path that matches, and compares paths that are decoded and cleaned.
     block = re.search(r"\thandle /metrics \{\n(.*?)\n\t\}", CADDYFILE, re.DOTALL)
     assert block is not None
     assert block[1].split() == ["respond", "404"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import mcp_types
 
-from mcp_server.metrics import MESSAGES, REFUSALS
+from mcp_server.metrics import MESSAGE_SERIES, MESSAGES, REFUSALS
 from mcp_server.protocol.calls import Host
 from mcp_server.protocol.headers import check_modern, check_parameters, read_headers, revision_of
 from mcp_server.protocol.jsonrpc import (
@@ -107,7 +107,8 @@ class Dispatcher:
             if isinstance(message, Notification):
                 _log.debug("notification", method=message.method[:64])
             return Answer(202, None)
-        MESSAGES.inc(exchange.revision.name, message.method)
+        revision = exchange.revision.name
+        (MESSAGE_SERIES.get((revision, message.method)) or MESSAGES.of(revision, message.method)).value += 1
         _log.debug("request", method=message.method[:64], revision=exchange.revision.name)
         try:
             result = await self._methods.answer(message, exchange)

@@ -98,7 +98,7 @@ def test_spans_arrive_also_those_of_the_last_moment(
         httpx.get(f"http://127.0.0.1:{number}{path}", headers={"traceparent": TRACEPARENT})
     of_ours = [(resource, span) for resource, span in collector.spans() if span.trace_id.hex() == TRACE]
     route = "/mcp" if service is MCP else "/oauth/authorize"
-    (resource,) = [told for told, span in of_ours if span.name == f"GET {route}"]
+    ((resource, _),) = [(told, span) for told, span in of_ours if span.name == f"GET {route}"]
     assert resource["service.name"] == service.module
     assert resource["deployment.environment.name"] == "test"
     assert collector.headers[0]["x-collector-key"] == "secret-of-the-collector"

@@ -62,6 +62,15 @@ def test_a_file_of_settings_switches_them_on(tmp_path: Path) -> None:
     assert not started({"OTEL_SDK_DISABLED": "true"}, file)
 
 
+def test_a_header_for_the_collector_may_be_a_secret_in_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "OTEL_EXPORTER_OTLP_HEADERS").write_text("authorization=secret\n", encoding="utf-8")
+    # Empty in the environment, as the containers have it.
+    environ = {**ENDPOINT, "SECRETS_DIR": str(tmp_path), "OTEL_EXPORTER_OTLP_HEADERS": ""}
+    tracing.start("service", environ=environ, env_file=NO_FILE)
+    tracing.stop()
+    assert environ["OTEL_EXPORTER_OTLP_HEADERS"] == "authorization=secret"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
