@@ -135,7 +135,10 @@ async def test_a_request_id_of_a_proxy_is_kept_when_it_looks_like_one() -> None:
 
 
 def counted(method: str, status: str) -> float:
-    return REGISTRY.get_sample_value("http_requests_total", {"method": method, "status": status}) or 0.0
+    return (
+        REGISTRY.get_sample_value("http_requests_total", {"method": method, "route": "/", "status": status})
+        or 0.0
+    )
 
 
 async def test_requests_are_counted_under_a_bounded_set_of_labels() -> None:
