@@ -73,6 +73,9 @@ isolation: setup ## 50 people make 1,000 calls each at once, and nobody gets ano
 conformance: setup ## Run the official MCP suite, from npm, and write docs/conformance.md
 	@$(PY) -m dev.conformance
 
+interop: setup ## Run real MCP clients against two replicas of each service, and write docs/interop.md (ARGS="ts-v2 …")
+	@$(PY) -m dev.interop $(ARGS)
+
 storms: setup ## Many clients with one code, refresh token or assertion at the same moment, on four replicas
 	@$(PY) -m dev.storms $(ARGS)
 
@@ -108,7 +111,7 @@ docs: setup ## Write the documents that are made from code
 	@$(PY) -m dev.docs
 
 lock: setup ## Write requirements/ from pyproject.toml (UPGRADE=1: newest versions)
-	@for set in auth auth-otel mcp mcp-otel dev; do \
+	@for set in auth auth-otel mcp mcp-otel dev interop; do \
 		echo "requirements/$$set.txt"; \
 		$(PY) -m uv pip compile pyproject.toml $$(printf -- '--extra %s ' $$(echo $$set | tr - ' ')) --output-file requirements/$$set.txt \
 			--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
