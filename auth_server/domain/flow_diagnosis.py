@@ -142,7 +142,7 @@ _NEXT: Final = {
         "the code was sent by redirect",
         (),
         (
-            "From where the app runs: curl -i -X POST {issuer}/oauth/token must answer 400 with JSON.",
+            "From where the app runs: curl -i -X POST {issuer}/oauth/token must answer 415 with JSON.",
             _DOCTOR,
         ),
     ),

@@ -27,8 +27,11 @@ async def raw(redis_url: str, redis: Redis, anyio_backend: str) -> AsyncIterator
 
 
 async def kept_in(raw: Redis) -> set[bytes]:
-    """Return every key but the counts of attempts, which hold no more than a time."""
-    return {key async for key in raw.scan_iter() if not key.startswith(b"vt:limit:")}
+    """Return every key but the counts of attempts, which hold no more than a time, and their timelines.
+
+    Those are written beside the requests; that they hold no secret is what `test_flow_timeline` proves.
+    """
+    return {key async for key in raw.scan_iter() if not key.startswith((b"vt:limit:", b"vt:flow:"))}
 
 
 async def by_the_client(client: OAuthClient, tokens: dict[str, str], _deployment: Deployment) -> None:
