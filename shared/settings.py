@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.redis.address import parse_address
 from shared.sealing import KEY_BYTES, Sealer
 
 KNOWN_NAMES: Final = frozenset(
@@ -50,6 +51,7 @@ KNOWN_NAMES: Final = frozenset(
         "OAUTH_RESOURCES",
         "OAUTH_SIGNING_ALGORITHM",
         "REDIS_URL",
+        "REDIS_WAIT_REPLICAS",
         "SECRETS_DIR",
         "VAL_TOWN_API_TOKEN",
         "VAL_TOWN_API_URL",
@@ -166,6 +168,7 @@ class ServiceSettings(BaseSettings):
     oauth_encryption_key: Annotated[SecretStr, AfterValidator(_encryption_key)] | None = None
     oauth_decryption_keys: Annotated[SecretStr, AfterValidator(_decryption_keys)] = SecretStr("")
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_wait_replicas: Annotated[int, Field(ge=0, le=5)] = 0
     val_town_api_url: BaseUrl = "https://api.val.town"
     val_town_api_token: SecretStr | None = None
     debug: str = ""
@@ -201,8 +204,7 @@ class ServiceSettings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, value: SecretStr) -> SecretStr:
-        if urlsplit(value.get_secret_value()).scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("must start with redis://, rediss:// or unix://")
+        parse_address(value.get_secret_value())
         return value
 
     @property

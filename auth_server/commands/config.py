@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from urllib.parse import urlsplit
 
 import typer
 from pydantic import SecretStr
@@ -12,6 +11,7 @@ from pydantic import SecretStr
 from auth_server.commands.output import AsJson, print_json, print_table
 from auth_server.settings import AuthSettings
 from shared import logs
+from shared.redis.address import without_secrets
 from shared.settings import SettingsError, unknown_in_environment
 
 command = typer.Typer(help="The settings: check them, and what they name.")
@@ -94,18 +94,10 @@ def _effective(settings: AuthSettings) -> list[_Setting]:
 def _shown(settings: AuthSettings, name: str) -> str:
     value = getattr(settings, name)
     if name == "redis_url":
-        return _without_password(settings.redis_url.get_secret_value())
+        return without_secrets(settings.redis_url.get_secret_value())
     if isinstance(value, SecretStr):
         return "(hidden)" if value.get_secret_value() else ""
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)
 
-
-def _without_password(url: str) -> str:
-    # Whatever may hold a password is hidden: the user's part, and the options.
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    user = "***@" if "@" in parts.netloc else ""
-    options = "?***" if parts.query or parts.fragment else ""
-    return f"{parts.scheme}://{user}{host}{parts.path}{options}"

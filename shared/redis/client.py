@@ -1,45 +1,65 @@
-"""One bounded connection pool to Redis or Valkey, with timeouts short enough to answer 503 in time."""
+"""The store's client: one server, a master that Sentinels name, or a cluster, all used in the same way.
 
-from collections.abc import Mapping
+Pools are bounded, and timeouts short enough to answer 503 in time.
+"""
+
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.maint_notifications import MaintNotificationsConfig
+
+from shared.redis.address import Kind, StoreAddress, parse_address
+from shared.redis.cluster import ClusterClient
+from shared.redis.connections import MAX_CONNECTIONS, POOL_WAIT_SECONDS, no_retry, options
+from shared.redis.sentinel import connect_to_master
 
 from shared.redis.measured import MeasuredRedis
 
 StoreError = RedisError
 """Any fault of the store. It becomes 503 with Retry-After, never a refusal of the caller's credentials."""
 
-MAX_CONNECTIONS = 32
-CONNECT_SECONDS = 0.25
-REPLY_SECONDS = 0.4
-POOL_WAIT_SECONDS = 0.25
-
 
 def connect(url: str) -> Redis:
-    """Return a client of the store at `redis://`, `rediss://` or `unix://`; it connects on first use.
+    """Return a client of the store at a REDIS_URL (`shared.redis.address`); it connects on first use.
 
     No command is retried: a script that timed out may have run. A broken idle connection is noticed and
     replaced before use, so a restart of the store needs no retry either.
+
+    Raises:
+        ValueError: it is no such URL.
     """
+    address = parse_address(url)
+    if address.kind is Kind.SENTINEL:
+        return connect_to_master(address)
+    if address.kind is Kind.CLUSTER:
+        # It has the methods that are used here, and is no Redis by redis-py's tree.
+        return cast(Redis, ClusterClient(address))
+    return _connect_to_one(address)
+
+
+def _connect_to_one(address: StoreAddress) -> Redis:
     pool = BlockingConnectionPool.from_url(
-        url,
+        address.url,
         max_connections=MAX_CONNECTIONS,
         timeout=POOL_WAIT_SECONDS,
-        socket_connect_timeout=CONNECT_SECONDS,
-        socket_timeout=REPLY_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=True,
-        protocol=3,
-        # With these notifications on, the default, redis-py takes any idle connection for a good one.
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        retry=no_retry(),
+        **options(),
     )
     # The client owns its pool, so that closing it closes every connection.
     return MeasuredRedis.from_pool(pool)
+
+
+async def scan(redis: Redis, pattern: str, *, batch: int) -> AsyncIterator[list[str]]:
+    """Yield the keys of a pattern in lists of some `batch`, of every node; a key may come twice."""
+    keys: list[str] = []
+    async for key in redis.scan_iter(match=pattern, count=batch):
+        keys.append(str(key))
+        if len(keys) >= batch:
+            yield keys
+            keys = []
+    if keys:
+        yield keys
 
 
 async def read_hash(redis: Redis, key: str) -> dict[str, str]:

@@ -1,17 +1,99 @@
 """Lua scripts kept in files beside the repository that runs them."""
 
+import asyncio
+from collections.abc import Sequence
+from hashlib import sha1
 from importlib.resources import files
+from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.commands.core import AsyncScript
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
 
+from shared.redis.cluster import ClusterClient
+from shared.redis.connections import WAIT_MILLISECONDS
 from shared.redis.measured import SCRIPT_NAMES
+from shared.redis.sentinel import MasterClient
+
+Argument = str | int | float
+
+
+class NotReplicatedError(RedisError):
+    """A write was done, and too few replicas confirmed it in time: a failover could lose it."""
+
+
+class Script:
+    """One script. It runs by digest, and is sent whole to a store that has forgotten it."""
+
+    def __init__(self, redis: Redis, source: str) -> None:
+        """Take the store's client and the source."""
+        self._redis = redis
+        self._source = source
+        # The store's name for a script, no protection of anything.
+        self.digest: Final = sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, *, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+        """Return what the script returns.
+
+        Raises:
+            StoreError: it failed, or nothing is known about it.
+        """
+        parts = (len(keys), *keys, *args)
+        try:
+            return await self._redis.execute_command("EVALSHA", self.digest, *parts)
+        except NoScriptError:
+            return await self._redis.execute_command("EVAL", self._source, *parts)
+
+    async def settled(
+        self, *, keys: Sequence[str], args: Sequence[Argument], replicas: int = 0
+    ) -> tuple[Any, bool]:
+        """Run the script to its end, even if whoever waits for it is cancelled.
+
+        Args:
+            keys: of one hash slot.
+            args: as the script says.
+            replicas: how many must confirm its writes.
+
+        Returns:
+            What the script returns, and whether so many have confirmed it within WAIT_MILLISECONDS.
+
+        Raises:
+            StoreError: it failed, or nothing is known about it.
+        """
+        running = asyncio.create_task(self._settle(keys, args, replicas))
+        running.add_done_callback(_forget)
+        return await asyncio.shield(running)
+
+    async def _settle(
+        self, keys: Sequence[str], args: Sequence[Argument], replicas: int
+    ) -> tuple[Any, bool]:
+        if not replicas:
+            return await self(keys=keys, args=args), True
+        parts = (len(keys), *keys, *args)
+        # WAIT counts for the writes of its own connection alone, and a script cannot wait.
+        wait = ("WAIT", replicas, WAIT_MILLISECONDS)
+        result, confirmed = await self._together(keys[0], ("EVALSHA", self.digest, *parts), wait)
+        if isinstance(result, NoScriptError):
+            result, confirmed = await self._together(keys[0], ("EVAL", self._source, *parts), wait)
+        elif isinstance(result, ReadOnlyError) and isinstance(self._redis, MasterClient):
+            # The master was demoted, and nothing was done: once more, to the new one.
+            result, confirmed = await self._together(keys[0], ("EVALSHA", self.digest, *parts), wait)
+        if isinstance(result, Exception):
+            raise result
+        return result, isinstance(confirmed, int) and confirmed >= replicas
+
+    async def _together(self, key: str, *commands: tuple[Any, ...]) -> list[Any]:
+        if isinstance(self._redis, ClusterClient):
+            return await self._redis.execute_together(key, *commands)
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return list(await pipeline.execute(raise_on_error=False))
 
 
 def load_script(
     redis: Redis, package: str, name: str, *, prelude: str | tuple[str, ...] = (), allow_oom: bool = False
-) -> AsyncScript:
-    """Return the script `<name>.lua` of a package; it runs by digest, and is sent again if forgotten.
+) -> Script:
+    """Return the script `<name>.lua` of a package.
 
     Args:
         redis: the store's client.
@@ -25,10 +107,16 @@ def load_script(
     # With the shebang a script on a cluster cannot touch a key of another hash slot, and a store that is full
     # or read-only refuses it before it has written anything.
     shebang = "#!lua flags=allow-oom\n" if allow_oom else "#!lua\n"
-    script: AsyncScript = redis.register_script(shebang + source)
-    SCRIPT_NAMES[script.sha] = name
+    script = Script(redis, shebang + source)
+    SCRIPT_NAMES[script.digest] = name
     return script
 
 
 def _read(package: str, name: str) -> str:
     return files(package).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+
+
+def _forget(task: "asyncio.Task[tuple[Any, bool]]") -> None:
+    # Without anybody who waits, a fault would be reported as lost.
+    if not task.cancelled():
+        task.exception()

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from auth_server.models import GrantSummary
 from auth_server.store.base import CODE_SECONDS
 from shared.clock import Clock
-from shared.redis.client import StoreError, read_hash
+from shared.redis.client import StoreError, read_hash, scan
 
 _FIELDS = [
     "status",
@@ -133,16 +133,12 @@ class GrantList:
 
     async def _every(self) -> AsyncIterator[GrantSummary]:
         seen: set[str] = set()
-        cursor = 0
-        while True:
-            cursor, keys = await self._redis.scan(cursor, match=grant_key("*"), count=_BATCH)
+        async for keys in scan(self._redis, grant_key("*"), batch=_BATCH):
             # A scan may return a key twice.
-            new = {str(key).partition("{")[2].partition("}")[0] for key in keys} - seen
+            new = {key.partition("{")[2].partition("}")[0] for key in keys} - seen
             seen |= new
             for grant in self._alive(await self._records(list(new))):
                 yield grant
-            if cursor == 0:
-                return
 
     def _alive(self, records: Sequence[tuple[str, _Record]]) -> list[GrantSummary]:
         kept = [each for each in records if each[1]["status"] in ("pending", "active")]

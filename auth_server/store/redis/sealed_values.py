@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from auth_server.store.redis.keyring import SEALED_KEYS, sealed_signing_key
 from shared.credentials import ALL_CREDENTIAL_KEYS, CredentialOwner, grant_id_of, sealed_credential
 from shared.key_check import KeyCheck
-from shared.redis.client import read_hash
+from shared.redis.client import read_hash, scan
 from shared.resealing import Resealer, SealedValue
 from shared.sealing import Sealer, UnsealError, sealing_key_id
 
@@ -118,7 +118,7 @@ class SealedValues:
         credentials, sessions = Counter[str](), Counter[str]()
         async for batch in self._credentials():
             credentials.update(_named(batch.values()))
-        async for keys in self._scan(_SESSIONS):
+        async for keys in scan(self._redis, _SESSIONS, batch=BATCH):
             sessions.update(_named(await self._session_credentials(keys)))
         signing_keys = Counter(_named((await read_hash(self._redis, SEALED_KEYS)).values()))
         return credentials, signing_keys, sessions
@@ -137,7 +137,7 @@ class SealedValues:
         return CredentialOwner(grant_id, str(subject or ""), str(client_id or ""))
 
     async def _credentials(self) -> AsyncIterator[dict[str, str]]:
-        async for keys in self._scan(ALL_CREDENTIAL_KEYS):
+        async for keys in scan(self._redis, ALL_CREDENTIAL_KEYS, batch=BATCH):
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for key in keys:
                     pipeline.get(key)
@@ -149,15 +149,6 @@ class SealedValues:
             for key in keys:
                 pipeline.hget(key, "credential")
             return [value for value in await pipeline.execute() if isinstance(value, str)]
-
-    async def _scan(self, pattern: str) -> AsyncIterator[list[str]]:
-        cursor = 0
-        while True:
-            cursor, keys = await self._redis.scan(cursor, match=pattern, count=BATCH)
-            if keys:
-                yield [str(key) for key in keys]
-            if cursor == 0:
-                return
 
 
 def _named(values: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from auth_server.models import Client
 from auth_server.store.redis.clients import CLOSED_SECONDS, PREFIX, UNUSED_SECONDS, client_key, client_of
+from shared.redis.client import scan
 from shared.redis.scripts import load_script
 
 _BATCH = 1000
@@ -55,13 +56,9 @@ class UnusedClients:
         return bool(await self._close(keys=[key], args=args))
 
     async def _every(self) -> AsyncIterator[UnusedClient]:
-        cursor = 0
-        while True:
-            cursor, keys = await self._redis.scan(cursor, match=f"{PREFIX}*", count=_BATCH)
-            for unused in await self._read([str(key).removeprefix(PREFIX) for key in keys]):
+        async for keys in scan(self._redis, f"{PREFIX}*", batch=_BATCH):
+            for unused in await self._read([key.removeprefix(PREFIX) for key in keys]):
                 yield unused
-            if cursor == 0:
-                return
 
     async def _read(self, client_ids: list[str]) -> list[UnusedClient]:
         async with self._redis.pipeline(transaction=False) as pipeline:

@@ -1,0 +1,165 @@
+"""A cluster: redis-py's client, with waits and faults as everywhere else, and what it cannot do for itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode, ClusterPipeline, PipelineCommand
+from redis.asyncio.connection import Connection, SSLConnection
+from redis.crc import key_slot
+from redis.exceptions import AskError, MovedError, RedisClusterException
+from redis.exceptions import ConnectionError as StoreConnectionError
+
+from shared.redis.address import StoreAddress
+from shared.redis.connections import MAX_CONNECTIONS, POOL_WAIT_SECONDS, no_retry, options
+
+_REDIRECTIONS: Final = 3
+
+
+class ClusterClient(RedisCluster):
+    """A client of every node. A slot whose node is away is a fault of the store like any other."""
+
+    def __init__(self, address: StoreAddress) -> None:
+        """Take where some of the nodes are; it connects on first use."""
+        self.address = address
+        self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
+        tls: dict[str, Any] = dict(address.tls_options)
+        super().__init__(
+            startup_nodes=[ClusterNode(host, port) for host, port in address.nodes],
+            # The nodes of the URL are asked again, so that their names may lead elsewhere one day.
+            dynamic_startup_nodes=False,
+            require_full_coverage=False,
+            # Commands wait for a turn; pipelines need none.
+            max_connections=2 * MAX_CONNECTIONS,
+            username=address.username,
+            password=address.password,
+            ssl=address.tls,
+            retry=no_retry(),
+            **options(),
+            **tls,
+        )
+
+    async def initialize(self, *arguments: Any, **named: Any) -> "ClusterClient":
+        """Learn where the slots are."""
+        try:
+            await super().initialize(*arguments, **named)
+        except RedisClusterException as error:
+            raise StoreConnectionError(str(error)) from error
+        return self
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Execute a command where its key is."""
+        try:
+            async with self._turn():
+                return await super().execute_command(*args, **options)
+        except RedisClusterException as error:
+            # Such as a slot that no node serves; by redis-py's tree this would be a bug of ours.
+            raise StoreConnectionError(str(error)) from error
+
+    async def execute_together(self, key: str, *commands: Sequence[Any]) -> list[Any]:
+        """Return the replies to commands that follow each other on one connection, to the node of a key.
+
+        An error in place of a reply is returned as such. All are sent again where the first one is sent elsewhere.
+        """
+        if self._initialize:
+            await self.initialize()
+        asking: list[Sequence[Any]] = []
+        node = self._node_of(key)
+        for _ in range(_REDIRECTIONS):
+            queue = [PipelineCommand(number, *each) for number, each in enumerate((*asking, *commands))]
+            async with self._turn():
+                await self._send(node, queue)
+            replies = [each.result for each in queue][len(asking) :]
+            if isinstance(replies[0], AskError):
+                asking = [("ASKING",)]
+                node = ClusterNode(replies[0].host, replies[0].port, **self.connection_kwargs)
+                node = self.nodes_manager.nodes_cache.get(node.name, node)
+            elif isinstance(replies[0], MovedError):
+                asking = []
+                await self.nodes_manager.move_slot(replies[0])
+                node = self._node_of(key)
+            else:
+                return replies
+        raise StoreConnectionError("sent from node to node")
+
+    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> ClusterPipeline:
+        """Return a pipeline; without a transaction its keys may be anywhere."""
+        return _Pipeline(self, transaction)
+
+    def slot_of(self, key: str) -> int:
+        """Return the hash slot of a key."""
+        return int(key_slot(key.encode()))
+
+    async def shards(self) -> dict[tuple[str, int], frozenset[int]]:
+        """Return the address of every primary with its slots, as the cluster says now."""
+        self._initialize = True
+        await self.initialize()
+        try:
+            await self.nodes_manager.initialize()
+        except RedisClusterException as error:
+            raise StoreConnectionError(str(error)) from error
+        found: dict[tuple[str, int], set[int]] = {}
+        for slot, nodes in self.nodes_manager.slots_cache.items():
+            found.setdefault((str(nodes[0].host), int(nodes[0].port)), set()).add(slot)
+        return {node: frozenset(slots) for node, slots in found.items()}
+
+    def client_of(self, host: str, port: int) -> Redis:
+        """Return a client of one node, with a few connections of its own."""
+        tls: dict[str, Any] = dict(self.address.tls_options)
+        pool = BlockingConnectionPool(
+            connection_class=SSLConnection if self.address.tls else Connection,
+            host=host,
+            port=port,
+            max_connections=4,
+            timeout=POOL_WAIT_SECONDS,
+            username=self.address.username,
+            password=self.address.password,
+            retry=no_retry(),
+            **options(),
+            **tls,
+        )
+        return Redis.from_pool(pool)
+
+    def _node_of(self, key: str) -> ClusterNode:
+        try:
+            node = self.nodes_manager.get_node_from_slot(self.slot_of(key))
+        except RedisClusterException as error:
+            self._initialize = True
+            raise StoreConnectionError(str(error)) from error
+        return node
+
+    async def _send(self, node: ClusterNode, queue: list[PipelineCommand]) -> None:
+        try:
+            await node.execute_pipeline(queue)
+        except (StoreConnectionError, TimeoutError, OSError):
+            self._lost(node)
+            raise
+        if any(isinstance(each.result, (StoreConnectionError, TimeoutError)) for each in queue):
+            self._lost(node)
+
+    def _lost(self, node: ClusterNode) -> None:
+        node.update_active_connections_for_reconnect()
+        self._initialize = True
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(POOL_WAIT_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise StoreConnectionError("No connection available.") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+
+class _Pipeline(ClusterPipeline):
+    async def execute(self, raise_on_error: bool = True, allow_redirections: bool = True) -> list[Any]:
+        """Execute the commands, each where its key is."""
+        try:
+            return list(await super().execute(raise_on_error, allow_redirections))
+        except RedisClusterException as error:
+            raise StoreConnectionError(str(error)) from error

@@ -1,0 +1,189 @@
+"""The master of a service that Sentinels watch: asked for when it is first needed, and again when it is in doubt.
+
+A connection belongs to the era in which its master was found. When another master is found a new era begins, and
+the pool replaces each connection of an older one before it is used again.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
+from redis.asyncio.sentinel import Sentinel
+from redis.exceptions import ConnectionError as StoreConnectionError
+from redis.exceptions import NoPermissionError, ReadOnlyError
+from redis.exceptions import TimeoutError as StoreTimeoutError
+
+from shared.logs import get_logger
+from shared.redis.address import Node, StoreAddress
+from shared.redis.connections import MAX_CONNECTIONS, POOL_WAIT_SECONDS, no_retry, options
+
+_MASTER: Final = ("master", b"master")
+_log = get_logger("store:sentinel")
+
+
+class Master:
+    """Where the master is, as the sentinels last said."""
+
+    def __init__(self, sentinels: Sentinel, service: str) -> None:
+        """Take whom to ask, and for which service."""
+        self._sentinels = sentinels
+        self._service = service
+        self._known: Node | None = None
+        self._doubted = True
+        self._asking: asyncio.Task[Node] | None = None
+        self.era = 0
+
+    async def address(self) -> Node:
+        """Return the master's host and port; the sentinels are asked when they are in doubt.
+
+        Raises:
+            StoreConnectionError: no sentinel answers, or none knows a master that is up.
+        """
+        if self._known is not None and not self._doubted:
+            return self._known
+        if self._asking is None:
+            # However many wait for it, the sentinels are asked once.
+            self._asking = asyncio.create_task(self._ask())
+            self._asking.add_done_callback(self._asked)
+        return await asyncio.shield(self._asking)
+
+    def doubt(self) -> None:
+        """Ask the sentinels again before the next use: the master did not answer, or is none any more."""
+        self._doubted = True
+
+    async def aclose(self) -> None:
+        """Close the connections to the sentinels."""
+        await self._sentinels.aclose()
+
+    async def _ask(self) -> Node:
+        host, port = await self._sentinels.discover_master(self._service)
+        found = (str(host), int(port))
+        self._doubted = False
+        if found != self._known:
+            if self._known is not None:
+                _log.warning("another master", host=found[0], port=found[1])
+            self._known = found
+            self.era += 1
+        return found
+
+    def _asked(self, task: asyncio.Task[Node]) -> None:
+        self._asking = None
+        if not task.cancelled():
+            # Whoever waited has it; without anybody it would be reported as lost.
+            task.exception()
+
+
+class _ToMaster(AbstractConnection):
+    """Mixed into a connection: it leads to the master, and tells when that is none any more."""
+
+    host: str
+    port: int
+
+    def __init__(self, *, master: Master, **arguments: Any) -> None:
+        self._master = master
+        self.era = -1
+        super().__init__(**arguments)
+
+    async def connect(self) -> None:
+        """Connect to the master, if not connected."""
+        if self.is_connected:
+            return
+        try:
+            self.host, self.port = await self._master.address()
+            self.era = self._master.era
+            await super().connect()
+        except (StoreConnectionError, StoreTimeoutError):
+            self._master.doubt()
+            raise
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        """Greet the store, and make sure that it is a master: sentinels may not have noticed a change yet."""
+        await super().on_connect_check_health(check_health=check_health)
+        await self.send_command("ROLE")
+        try:
+            role = await self.read_response()
+        except NoPermissionError:
+            # A user without the right to ask: a write will tell.
+            return
+        if role[0] not in _MASTER:
+            raise StoreConnectionError("the sentinels named a server that is no master")
+
+    async def read_response(self, *arguments: Any, **named: Any) -> Any:
+        """Return the next reply."""
+        try:
+            return await super().read_response(*arguments, **named)
+        except (StoreConnectionError, StoreTimeoutError, ReadOnlyError):
+            self._master.doubt()
+            raise
+
+
+class _PlainConnection(_ToMaster, Connection):
+    """Without TLS."""
+
+
+class _TlsConnection(_ToMaster, SSLConnection):
+    """With TLS."""
+
+
+class _MasterPool(BlockingConnectionPool):
+    def __init__(self, master: Master, **arguments: Any) -> None:
+        super().__init__(master=master, **arguments)
+        self.master = master
+
+    async def ensure_connection(self, connection: AbstractConnection) -> None:
+        """Hand out a connection to the master of now."""
+        await self.master.address()
+        if isinstance(connection, _ToMaster) and connection.era != self.master.era:
+            await connection.disconnect()
+        await super().ensure_connection(connection)
+
+
+class MasterClient(Redis):
+    """A client of the master. A command that a demoted master refused is sent once more, to the new one."""
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Execute a command."""
+        try:
+            return await super().execute_command(*args, **options)
+        except ReadOnlyError:
+            # A script stops at its first write then: nothing was done.
+            return await super().execute_command(*args, **options)
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Close every connection, those to the sentinels too."""
+        await super().aclose(close_connection_pool)
+        pool = self.connection_pool
+        if isinstance(pool, _MasterPool):
+            await pool.master.aclose()
+
+
+def connect_to_master(address: StoreAddress) -> MasterClient:
+    """Return a client of the master; it connects on first use."""
+    tls: dict[str, Any] = dict(address.tls_options)
+    sentinels = Sentinel(
+        address.nodes,
+        sentinel_kwargs={
+            **options(),
+            **tls,
+            "ssl": address.tls,
+            "retry": no_retry(),
+            "username": address.sentinel_username,
+            "password": address.sentinel_password,
+        },
+    )
+    pool = _MasterPool(
+        Master(sentinels, address.service),
+        connection_class=_TlsConnection if address.tls else _PlainConnection,
+        max_connections=MAX_CONNECTIONS,
+        timeout=POOL_WAIT_SECONDS,
+        db=address.database,
+        username=address.username,
+        password=address.password,
+        retry=no_retry(),
+        **options(),
+        **tls,
+    )
+    return MasterClient.from_pool(pool)
+
+
