@@ -2,18 +2,20 @@
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 from dev.processes import Child, free_port, start, stop
+from shared.redis.address import Kind, parse_address
 
 START_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 3
@@ -69,8 +71,10 @@ def bundled() -> Binary:
 
 
 @contextmanager
-def serve(binary: Binary, folder: Path, *, persist: bool) -> Iterator[Running]:
-    """Serve on 127.0.0.1 with data and log in `folder`.
+def serve(
+    binary: Binary, folder: Path, *, persist: bool, options: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """Serve on 127.0.0.1 with data and log in `folder`, and with further options of the server.
 
     With `persist` every write goes to an append-only file, which the next start reads. Nothing is ever
     evicted: an evicting store would forget revocations.
@@ -81,7 +85,7 @@ def serve(binary: Binary, folder: Path, *, persist: bool) -> Iterator[Running]:
     folder.mkdir(parents=True, exist_ok=True)
     for attempt in range(1, _ATTEMPTS + 1):
         port = free_port()
-        child = start("store", _command(binary, folder, port, persist), folder / "server.log")
+        child = start("store", _command(binary, folder, port, persist, options or {}), folder / "server.log")
         try:
             if _answers(child, port):
                 yield Running(f"redis://127.0.0.1:{port}/0", child)
@@ -94,11 +98,30 @@ def serve(binary: Binary, folder: Path, *, persist: bool) -> Iterator[Running]:
 
 
 def client_of(url: str) -> Redis:
-    """Return a client that gives up after three seconds and tries nothing twice."""
-    return Redis.from_url(url, socket_timeout=3.0, socket_connect_timeout=3.0, retry=Retry(NoBackoff(), 0))
+    """Return a client that gives up after three seconds and tries nothing twice.
+
+    Of a cluster it is one of one node, of what Sentinels watch one of the master.
+    """
+    limits: dict[str, Any] = {
+        "socket_timeout": 3.0,
+        "socket_connect_timeout": 3.0,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    address = parse_address(url)
+    if address.kind is Kind.SINGLE:
+        return Redis.from_url(url, **limits)
+    credentials = {"username": address.username, "password": address.password, "ssl": address.tls}
+    if address.kind is Kind.SENTINEL:
+        sentinels = Sentinel(address.nodes, sentinel_kwargs={**limits, "password": address.sentinel_password})
+        host, port = sentinels.discover_master(address.service)
+    else:
+        host, port = address.nodes[0]
+    return Redis(host=host, port=port, db=address.database, **credentials, **limits)
 
 
-def _command(binary: Binary, folder: Path, port: int, persist: bool) -> list[str]:
+def _command(
+    binary: Binary, folder: Path, port: int, persist: bool, more: Mapping[str, str]
+) -> list[str]:
     options = {
         "bind": "127.0.0.1",
         "port": str(port),
@@ -106,6 +129,7 @@ def _command(binary: Binary, folder: Path, port: int, persist: bool) -> list[str
         "save": "",
         "appendonly": "yes" if persist else "no",
         "maxmemory-policy": "noeviction",
+        **more,
     }
     return [str(binary.path), *(part for name, value in options.items() for part in (f"--{name}", value))]
 

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from dev import container, local_store
 from dev.local_store import Binary, CannotStartError
 from dev.processes import Child
+from shared.redis.address import without_secrets
 
 _TEST_URL: Final = "TEST_REDIS_URL"
 _RUN_URL: Final = "REDIS_URL"
@@ -100,8 +101,8 @@ def _given(variable: str, url: str) -> Iterator[Store]:
     try:
         version = _version(url)
     except (RedisError, ValueError) as error:
-        raise CannotStartError(f"{variable} ({_without_password(url)}) does not answer: {error}") from error
-    yield Store(url, f"{version} at {_without_password(url)} ({variable})")
+        raise CannotStartError(f"{variable} ({without_secrets(url)}) does not answer: {error}") from error
+    yield Store(url, f"{version} at {without_secrets(url)} ({variable})")
 
 
 @contextmanager
@@ -147,17 +148,15 @@ def _address(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{_address(url)}{parts.path}"
-
-
 def _same_database(one: str, other: str) -> bool:
     return _database(one) == _database(other)
 
 
 def _database(url: str) -> tuple[str, int, str]:
     parts = urlsplit(url)
+    if "+" in parts.scheme:
+        # Enough to see that the same URL was given twice.
+        return (_address(url), 0, parts.path.strip("/"))
     host = parts.hostname or ""
     loopback = host in {"localhost", "127.0.0.1", "::1"}
     return ("localhost" if loopback else host, parts.port or 6379, parts.path.strip("/") or "0")
