@@ -6,12 +6,16 @@ replica subscribes, reads all deny keys, then follows the channel. To prove that
 itself a beat through the store each second and judges by when the last one that came back was sent: a feed
 that is dead, stuck or late shows alike, and no other replica is needed for it. Without that proof for
 `FRESH_SECONDS` nobody may rely on the list.
+
+In a cluster each primary is followed on a connection of its own, with beats of its own: what one of them has
+published says nothing about another. Where one is away, nobody can tell what became of the grants in its slots.
 """
 
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
@@ -20,6 +24,7 @@ from shared.clock import Clock
 from shared.logs import get_logger
 from shared.redis.client import StoreError
 from shared.redis.scripts import load_script
+from shared.redis.shards import Shard, is_cluster, layout, shards_of, slot_of
 
 CHANNEL = "vt:feed"
 DENY_PREFIX = "vt:deny:"
@@ -31,6 +36,8 @@ _RECONNECT_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 _PRUNE_SECONDS = 60.0
 _SNAPSHOT_BATCH = 1000
 _MAX_BEATS_UNDER_WAY = 10
+_LAYOUT_SECONDS = 5.0
+"""How often a cluster is asked which node has which slots."""
 
 _log = get_logger("mcp:revocation")
 
@@ -78,32 +85,36 @@ class RevocationList:
         """
         self._redis = redis
         self._clock = clock
-        self._monotonic = monotonic
-        self._on_new_keys = on_new_keys
-        self._beat = load_script(redis, "shared.redis.lua", "beat", allow_oom=True)
-        self._own_channel = f"{CHANNEL}:{secrets.token_hex(8)}"
+        self.monotonic = monotonic
+        self.on_new_keys = on_new_keys
         self._denied: dict[str, float] = {}
-        self._beats: dict[int, float] = {}
-        self._beat_number = 0
-        self._proved_at: float | None = None
+        self._feeds: Sequence[_Feed] = ()
+        self._keys_slot = slot_of(deny_key(*signing_key_entry("")))
         self._next_prune = 0.0
-        self._listening = asyncio.Event()
-        self._connected_before = False
+        self._anew = asyncio.Event()
+        self._beat_wanted = asyncio.Event()
         self.losses = 0
-        """How often the feed was lost or fell silent."""
+        """How often a feed was lost or fell silent."""
 
-    def is_fresh(self) -> bool:
-        """Return whether everything published up to FRESH_SECONDS ago is known."""
-        return self.age() < FRESH_SECONDS
+    def is_fresh(self, grant_id: str | None = None) -> bool:
+        """Return whether everything published up to FRESH_SECONDS ago is known.
 
     @property
     def is_connected(self) -> bool:
-        """Whether the feed is being followed."""
-        return self._listening.is_set()
+        """Whether the feed of every part of the store is being followed."""
+        return bool(self._feeds) and all(feed.is_listening for feed in self._feeds)
 
-    def age(self) -> float:
+    def age(self, grant_id: str | None = None) -> float:
         """Return for how many seconds nothing is proved; infinity before the first proof."""
-        return float("inf") if self._proved_at is None else self._monotonic() - self._proved_at
+        feeds = self._feeds
+        if grant_id is not None and len(feeds) > 1:
+            slots = (slot_of(deny_key(grant_id)), self._keys_slot)
+            feeds = [feed for feed in feeds if any(feed.shard.has(slot) for slot in slots)]
+            if not all(any(feed.shard.has(slot) for feed in feeds) for slot in slots):
+                return float("inf")
+        if not feeds:
+            return float("inf")
+        return max(feed.age() for feed in feeds)
 
     def is_revoked(self, grant_id: str, token_id: str) -> bool:
         """Return whether the grant, or this one token of it, was revoked."""
@@ -117,62 +128,155 @@ class RevocationList:
         """Return the number of entries."""
         return len(self._denied)
 
+    def resync(self) -> None:
+        """Subscribe and read everything anew, because the store may have lost or gained something unheard.
+
+        What is known to be revoked stays so.
+        """
+        self._anew.set()
+
     async def run(self) -> None:
         """Follow the feed until cancelled, reconnecting as often as it takes."""
-        attempt = 0
         while True:
+            self._anew.clear()
+            try:
+                async with shards_of(self._redis) as shards:
+                    await self._follow_all(shards)
+            except (StoreError, OSError) as error:
+                _log.warning("revocation feed lost", reason=type(error).__name__)
+                await asyncio.sleep(_RECONNECT_SECONDS[-1])
+
+    async def send_beats(self) -> None:
+        """Send a beat each second where the feed is followed, until cancelled."""
+        while True:
+            self._beat_wanted.clear()
+            await asyncio.gather(*(feed.send_beat() for feed in self._feeds if feed.is_listening))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await self._beat_wanted.wait()
+
+    async def _follow_all(self, shards: Sequence[Shard]) -> None:
+        # What was proved until now still holds, though maybe of other parts.
+        proofs = [feed.proved_at for feed in self._feeds]
+        proved_at = None if None in proofs or not proofs else min(proof for proof in proofs if proof is not None)
+        feeds = [_Feed(self, shard, self._anew, proved_at) for shard in shards]
+        self._feeds = feeds
+        try:
+            await asyncio.gather(*(feed.run() for feed in feeds), self._watch_layout())
+        finally:
+            # Should one have failed, the others must not go on beside their successors.
+            self._anew.set()
+
+    async def _watch_layout(self) -> None:
+        """Return when the nodes of a cluster or their slots are others, or all is to be read anew."""
+        known = await layout(self._redis)
+        while not self._anew.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAYOUT_SECONDS if is_cluster(self._redis) else None):
+                    await self._anew.wait()
+            with suppress(StoreError, OSError):
+                if await layout(self._redis) != known:
+                    _log.info("the cluster has changed")
+                    self._anew.set()
+
+    def listening(self) -> None:
+        """Let a beat be sent at once: a feed has begun to listen."""
+        self._beat_wanted.set()
+
+    def deny(self, entry: str, seconds: float) -> None:
+        """Take a revocation in, for so many seconds from now."""
+        self._denied[entry] = self._clock.now() + seconds
+
+    def prune(self) -> None:
+        """Forget, now and then, what is over."""
+        heard = self.monotonic()
+        if heard < self._next_prune:
+            return
+        self._next_prune = heard + _PRUNE_SECONDS
+        now = self._clock.now()
+        for entry in [entry for entry, until in self._denied.items() if until < now]:
+            del self._denied[entry]
+
+
+class _Feed:
+    """What one part of the store publishes, and the proof that nothing of it was missed."""
+
+    def __init__(
+        self, revocations: RevocationList, shard: Shard, end: asyncio.Event, proved_at: float | None
+    ) -> None:
+        self.shard = shard
+        self.proved_at = proved_at
+        self.is_listening = False
+        self._list = revocations
+        self._end = end
+        self._beat = load_script(shard.redis, "shared.redis.lua", "beat", allow_oom=True)
+        self._beat_key = shard.key(HEARTBEAT_KEY)
+        self._own_channel = f"{CHANNEL}:{secrets.token_hex(8)}"
+        self._beats: dict[int, float] = {}
+        self._beat_number = 0
+        self._connected_before = proved_at is not None
+
+    def age(self) -> float:
+        """Return for how many seconds nothing is proved; infinity before the first proof."""
+        return float("inf") if self.proved_at is None else self._list.monotonic() - self.proved_at
+
+    async def run(self) -> None:
+        """Follow until told to end, reconnecting as often as it takes."""
+        attempt = 0
+        while not self._end.is_set():
             try:
                 async for _ in self._follow():
                     attempt = 0
             except (StoreError, OSError) as error:
                 _log.warning("revocation feed lost", reason=type(error).__name__)
             finally:
-                self._listening.clear()
-            self.losses += 1
-            await asyncio.sleep(_RECONNECT_SECONDS[min(attempt, len(_RECONNECT_SECONDS) - 1)])
+                self.is_listening = False
+            if not self._end.is_set():
+                self._list.losses += 1
+                await asyncio.sleep(_RECONNECT_SECONDS[min(attempt, len(_RECONNECT_SECONDS) - 1)])
             attempt += 1
 
-    async def send_beats(self) -> None:
-        """Send a beat each second while the feed is followed, until cancelled."""
-        while True:
-            await self._listening.wait()
-            self._beat_number += 1
-            while len(self._beats) >= _MAX_BEATS_UNDER_WAY:
-                del self._beats[next(iter(self._beats))]
-            self._beats[self._beat_number] = self._monotonic()
-            try:
-                await self._beat(keys=[HEARTBEAT_KEY], args=[self._own_channel, self._beat_number])
-            except (StoreError, OSError) as error:
-                _log.debug("beat not sent", reason=type(error).__name__)
-            await asyncio.sleep(BEAT_SECONDS)
+    async def send_beat(self) -> None:
+        """Send one beat."""
+        self._beat_number += 1
+        while len(self._beats) >= _MAX_BEATS_UNDER_WAY:
+            del self._beats[next(iter(self._beats))]
+        self._beats[self._beat_number] = self._list.monotonic()
+        try:
+            await self._beat(keys=[self._beat_key], args=[self._own_channel, self._beat_number])
+        except (StoreError, OSError) as error:
+            _log.debug("beat not sent", reason=type(error).__name__)
 
     async def _follow(self) -> AsyncIterator[None]:
-        async with self._redis.pubsub(ignore_subscribe_messages=False) as feed:
+        async with self.shard.redis.pubsub(ignore_subscribe_messages=False) as feed:
             await feed.subscribe(CHANNEL, self._own_channel)
             await self._confirmed(feed)
             await self._read_all()
             # Only beats sent from now on prove anything: earlier ones may be on another connection.
             self._beats.clear()
-            self._listening.set()
+            self.is_listening = True
+            self._list.listening()
             if self._connected_before:
                 # What was said meanwhile was not heard.
-                self._on_new_keys()
+                self._list.on_new_keys()
             self._connected_before = True
-            heard = self._monotonic()
-            while self._monotonic() - heard < SILENCE_SECONDS:
+            heard = self._list.monotonic()
+            while self._list.monotonic() - heard < SILENCE_SECONDS:
                 message = await feed.get_message(timeout=BEAT_SECONDS)
+                if self._end.is_set():
+                    return
                 if message is None or message["type"] != "message":
                     continue
                 if self._take(str(message["data"])):
-                    heard = self._monotonic()
+                    heard = self._list.monotonic()
                     yield
         _log.warning("revocation feed silent", seconds=SILENCE_SECONDS)
 
     async def _confirmed(self, feed: PubSub) -> None:
         # Until the store has confirmed both subscriptions, a revocation could slip past the snapshot.
         awaited = {CHANNEL, self._own_channel}
-        deadline = self._monotonic() + SILENCE_SECONDS
-        while self._monotonic() < deadline:
+        deadline = self._list.monotonic() + SILENCE_SECONDS
+        while self._list.monotonic() < deadline:
             message = await feed.get_message(timeout=BEAT_SECONDS)
             if message is not None and message["type"] == "subscribe":
                 awaited.discard(str(message["channel"]))
@@ -181,40 +285,32 @@ class RevocationList:
         raise StoreError("the subscription was not confirmed")
 
     async def _read_all(self) -> None:
-        keys = [key async for key in self._redis.scan_iter(match=f"{DENY_PREFIX}*", count=5000)]
+        redis = self.shard.redis
+        keys = [key async for key in redis.scan_iter(match=f"{DENY_PREFIX}*", count=5000)]
         for start in range(0, len(keys), _SNAPSHOT_BATCH):
             batch = keys[start : start + _SNAPSHOT_BATCH]
-            async with self._redis.pipeline(transaction=False) as pipeline:
+            async with redis.pipeline(transaction=False) as pipeline:
                 for key in batch:
                     pipeline.pttl(key)
                 remaining = await pipeline.execute()
             for key, milliseconds in zip(batch, remaining, strict=True):
                 if milliseconds > 0:
                     entry = key[len(DENY_PREFIX) :].replace("{", "").replace("}", "")
-                    self._denied[entry] = self._clock.now() + milliseconds / 1000
+                    self._list.deny(entry, milliseconds / 1000)
 
     def _take(self, message: str) -> bool:
         """Take one message; return whether it was a beat of ours."""
         kind, _, rest = message.partition(" ")
         if kind == "deny":
             entry, _, seconds = rest.partition(" ")
-            self._denied[entry] = self._clock.now() + float(seconds)
+            self._list.deny(entry, float(seconds))
             return False
         if kind == "keys":
-            self._on_new_keys()
+            self._list.on_new_keys()
             return False
         sent_at = self._beats.pop(int(rest), None) if kind == "beat" else None
         if sent_at is None:
             return False
-        self._proved_at = max(sent_at, self._proved_at or sent_at)
-        self._prune()
+        self.proved_at = max(sent_at, self.proved_at or sent_at)
+        self._list.prune()
         return True
-
-    def _prune(self) -> None:
-        heard = self._monotonic()
-        if heard < self._next_prune:
-            return
-        self._next_prune = heard + _PRUNE_SECONDS
-        now = self._clock.now()
-        for entry in [entry for entry, until in self._denied.items() if until < now]:
-            del self._denied[entry]

@@ -145,9 +145,9 @@ class TokenVerifier:
             raise _invalid("it is not valid yet", "not_valid_yet")
 
     def _check_revocation(self, principal: Principal) -> None:
-        if not self._revocations.is_fresh():
-            raise RevocationUnknownError
         grant_id = principal.grant_id or ""
+        if not self._revocations.is_fresh(grant_id):
+            raise RevocationUnknownError
         for entry in (principal.token_id or "", version_entry(principal.version)):
             if self._revocations.is_revoked(grant_id, entry):
                 TOKEN_REFUSALS.inc("revoked")
