@@ -57,6 +57,7 @@ from auth_server.store.redis.consents import RedisConsentStore
 from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
 from auth_server.store.redis.keyring import RedisKeyringStore
 from auth_server.store.redis.pending_authorizations import RedisPendingAuthorizationStore
+from auth_server.store.redis.recent_revocations import RecentRevocations
 from auth_server.store.redis.sessions import RedisSessionStore
 from auth_server.store.redis.val_town_sign_in import RedisValTownSignInStore
 from shared.background import running
@@ -69,11 +70,12 @@ from shared.metrics import describe_build
 from shared.oauth.errors import OAuthNotEnabled
 from shared.rate_limit import RateLimiter
 from shared.redis.client import StoreError
+from shared.redis.watch import StoreWatch
 from shared.sealing import Sealer, UnsealError
 from shared.usage import UsageStore
 from shared.web.cors import CorsMiddleware, CorsRule
 from shared.web.faults import FaultMiddleware
-from shared.web.health import health_router, store_answers
+from shared.web.health import health_router, steady, store_answers
 from shared.web.limits import HeaderLimitMiddleware
 from shared.web.request_id import RequestIdMiddleware
 from shared.web.security_headers import SecurityHeadersMiddleware
@@ -93,7 +95,7 @@ def build_grants(
     """Return every grant type of the token endpoint. Metadata and registration read their names here."""
     return (
         AuthorizationCodeGrant(grants, clients, issuer, resources, admission, limiter),
-        RefreshTokenGrant(grants, clients, issuer, resources, admission),
+        RefreshTokenGrant(grants, clients, issuer, resources, admission, limiter),
     )
 
 
@@ -128,7 +130,13 @@ def create_app(
     keyring = Keyring()
     check = KeyCheck(redis, sealer)
     keeper = KeyKeeper(
-        RedisKeyringStore(redis, sealer, clock, token_seconds=settings.oauth_access_token_ttl),
+        RedisKeyringStore(
+            redis,
+            sealer,
+            clock,
+            token_seconds=settings.oauth_access_token_ttl,
+            replicas=settings.redis_wait_replicas,
+        ),
         check,
         keyring,
         clock,
@@ -138,22 +146,35 @@ def create_app(
             rotation_seconds=settings.oauth_key_rotation_seconds,
         ),
     )
+    recent = RecentRevocations(clock)
+    watch = StoreWatch(redis, clock, on_epoch=recent.replay)
+    grants = RedisGrantStore(
+        redis,
+        clock,
+        GrantLifetimes.of(settings),
+        on_miss=check.verify,
+        replicas=settings.redis_wait_replicas,
+        watch=watch,
+        recent=recent,
+    )
     flows = FlowRecorder(
         FlowStore(redis), RateLimiter(redis, clock), clock, replica=replica or replica_name()
     )
-    services = _services(settings, redis, to_val_town, clock, sealer, keyring, keeper, check, fetcher, flows)
+    services = _services(
+        settings, redis, to_val_town, clock, sealer, keyring, keeper, check, grants, fetcher, flows
+    )
     app = FastAPI(
         title="Val Town MCP authorization server",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(services, to_val_town if http is None else None),
+        lifespan=_lifespan(services, watch, to_val_town if http is None else None),
         telemetry=telemetry(),
     )
     app.state.services = services
     app.state.base_path = urlsplit(settings.oauth_issuer_url).path
-    _add_routes(app, redis, keyring)
+    _add_routes(app, redis, keyring, clock, watch)
     add_error_handlers(app)
     return _add_middleware(app, settings)
 
@@ -167,13 +188,13 @@ def _services(
     keyring: Keyring,
     keeper: KeyKeeper,
     check: KeyCheck,
+    grants: GrantStore,
     fetcher: DocumentFetcher | None,
     flows: FlowRecorder,
 ) -> Services:
     clients = RedisClientStore(
         redis, grant_idle_seconds=settings.oauth_refresh_token_ttl, on_miss=check.verify
     )
-    grants = RedisGrantStore(redis, clock, GrantLifetimes.of(settings), on_miss=check.verify)
     issuer = TokenIssuer(
         issuer=settings.oauth_issuer_url,
         lifetime=settings.oauth_access_token_ttl,
@@ -279,7 +300,7 @@ def _val_town_sign_in(
 
 
 def _lifespan(
-    services: Services, own_http: httpx.AsyncClient | None
+    services: Services, watch: StoreWatch, own_http: httpx.AsyncClient | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -288,7 +309,7 @@ def _lifespan(
         except (StoreError, OSError, WrongEncryptionKeyError, StoreEmptiedError, UnsealError) as error:
             # Not ready, and trying on: the store may come later.
             _log.warning("signing keys not loaded yet", reason=f"{type(error).__name__}: {error}")
-        tasks = {"keyring": services.key_keeper.run, "flows": services.flows.run}
+        tasks = {"keyring": services.key_keeper.run, "flows": services.flows.run, "store watch": watch.run}
         async with running(tasks, namespace="oauth:start"):
             yield
         await services.flows.flush()
@@ -299,7 +320,7 @@ def _lifespan(
     return lifespan
 
 
-def _add_routes(app: FastAPI, redis: Redis, keyring: Keyring) -> None:
+def _add_routes(app: FastAPI, redis: Redis, keyring: Keyring, clock: Clock, watch: StoreWatch) -> None:
     base_path: str = app.state.base_path
     for endpoint in (
         authorize,
@@ -320,12 +341,12 @@ def _add_routes(app: FastAPI, redis: Redis, keyring: Keyring) -> None:
     async def keys_loaded() -> bool:
         return keyring.is_loaded
 
-    app.include_router(
-        health_router(
-            {"store": store_answers(redis), "keys": keys_loaded},
-            gauge=lambda: SIGNING_KEYS.set(float(keyring.is_loaded)),
-        )
-    )
+    checks = {
+        "store": steady(store_answers(redis), clock.monotonic),
+        "eviction": watch.evicts_nothing,
+        "keys": keys_loaded,
+    }
+    app.include_router(health_router(checks, gauge=lambda: SIGNING_KEYS.set(float(keyring.is_loaded))))
 
 
 def _disabled_app() -> FastAPI:

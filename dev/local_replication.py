@@ -19,7 +19,11 @@ from dev.processes import Child, free_port, start, stop
 SERVICE: Final = "mymaster"
 SLOTS: Final = 16384
 _START_SECONDS: Final = 20.0
-_QUICK: Final = {"repl-diskless-sync": "yes", "repl-diskless-sync-delay": "0", "repl-ping-replica-period": "1"}
+_QUICK: Final = {
+    "repl-diskless-sync": "yes",
+    "repl-diskless-sync-delay": "0",
+    "repl-ping-replica-period": "1",
+}
 
 
 @dataclass(frozen=True, slots=True)

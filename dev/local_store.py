@@ -119,9 +119,7 @@ def client_of(url: str) -> Redis:
     return Redis(host=host, port=port, db=address.database, **credentials, **limits)
 
 
-def _command(
-    binary: Binary, folder: Path, port: int, persist: bool, more: Mapping[str, str]
-) -> list[str]:
+def _command(binary: Binary, folder: Path, port: int, persist: bool, more: Mapping[str, str]) -> list[str]:
     options = {
         "bind": "127.0.0.1",
         "port": str(port),

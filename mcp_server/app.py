@@ -50,6 +50,7 @@ from shared.metrics import describe_build, project_version
 from shared.oauth.errors import OAuthError, ServerError
 from shared.rate_limit import RateLimiter
 from shared.redis.client import StoreError
+from shared.redis.watch import StoreWatch
 from shared.revocation import RevocationList
 from shared.sealing import KEY_BYTES, Sealer
 from shared.settings import SettingsError
@@ -58,7 +59,7 @@ from shared.valtown.fair_share import FairShares
 from shared.valtown.oauth import ValTownOAuth
 from shared.web.cors import CorsMiddleware, CorsRule
 from shared.web.faults import FaultMiddleware
-from shared.web.health import health_router, store_answers
+from shared.web.health import health_router, steady, store_answers
 from shared.web.limits import HeaderLimitMiddleware
 from shared.web.request_id import ROUTE, RequestIdMiddleware
 from shared.web.security_headers import SecurityHeadersMiddleware
@@ -84,6 +85,7 @@ class _OAuth:
 
     jwks: Jwks
     revocations: RevocationList
+    watch: StoreWatch
     verifier: TokenVerifier
     tokens: ValTownTokens
     has_right_key: Callable[[], Awaitable[bool]]
@@ -162,7 +164,7 @@ def create_app(
     )
     app.state.services = services
     app.include_router(metadata_router(settings))
-    checks = _readiness(oauth, redis)
+    checks = _readiness(oauth, redis, clock)
     app.include_router(home_router(settings, features.tools, checks))
     app.include_router(health_router(checks, gauge=_gauge(oauth, usage)))
     return app
@@ -214,9 +216,14 @@ def _build_oauth(
     origin = settings.auth_server_internal_url or _origin(issuer)
     jwks = Jwks(to_issuer, clock, url=f"{origin}{urlsplit(issuer).path}/.well-known/jwks.json")
     revocations = RevocationList(redis, clock, on_new_keys=jwks.changed)
+
+    async def on_epoch() -> None:
+        revocations.resync()
+
+    watch = StoreWatch(redis, clock, on_epoch=on_epoch)
     server_token = settings.val_town_api_token
     sealer = settings.sealer
-    credentials = CredentialStore(redis, sealer)
+    credentials = CredentialStore(redis, sealer, replicas=settings.redis_wait_replicas)
     tokens = ValTownTokens(
         credentials,
         clock,
@@ -230,6 +237,7 @@ def _build_oauth(
     return _OAuth(
         jwks=jwks,
         revocations=revocations,
+        watch=watch,
         verifier=TokenVerifier(jwks, revocations, clock, issuer=issuer, resource=settings.mcp_resource_url),
         tokens=tokens,
         has_right_key=_right_key(KeyCheck(redis, sealer)),
@@ -237,6 +245,7 @@ def _build_oauth(
             "signing keys": jwks.follow,
             "revocation feed": revocations.run,
             "heartbeat": revocations.send_beats,
+            "store watch": watch.run,
         },
     )
 
@@ -321,7 +330,9 @@ def _endpoint_rule(settings: McpSettings, features: Features) -> CorsRule:
     )
 
 
-def _readiness(oauth: _OAuth | None, redis: Redis) -> Mapping[str, Callable[[], Awaitable[bool]]]:
+def _readiness(
+    oauth: _OAuth | None, redis: Redis, clock: Clock
+) -> Mapping[str, Callable[[], Awaitable[bool]]]:
     if oauth is None:
         return {}
 
@@ -332,7 +343,8 @@ def _readiness(oauth: _OAuth | None, redis: Redis) -> Mapping[str, Callable[[], 
         return oauth.revocations.is_fresh()
 
     return {
-        "store": store_answers(redis),
+        "store": steady(store_answers(redis), clock.monotonic),
+        "eviction": oauth.watch.evicts_nothing,
         "encryption key": oauth.has_right_key,
         "signing keys": keys_loaded,
         "revocation list": revocations_fresh,

@@ -20,6 +20,10 @@ class Clock:
         """Return seconds since the epoch, UTC."""
         return time.time() + self.offset
 
+    def monotonic(self) -> float:
+        """Return seconds of a clock that never goes back, for measuring how long something lasts."""
+        return time.monotonic() + self.offset
+
     def advance(self, seconds: float) -> None:
         """Move this clock forward by so many seconds."""
         self.offset += seconds

@@ -94,8 +94,9 @@ def sealed_credential(owner: CredentialOwner, sealed: str) -> SealedValue:
 class CredentialStore:
     """Reads grants' credentials."""
 
-    def __init__(self, redis: Redis, sealer: Sealer) -> None:
-        """Take the store's client and the sealer of the encryption keys."""
+    def __init__(self, redis: Redis, sealer: Sealer, *, replicas: int = 0) -> None:
+        """Take the store's client, the sealer of the encryption keys, and how many replicas a change waits for."""
+        self._replicas = replicas
         self._redis = redis
         self._sealer = sealer
         self._check = KeyCheck(redis, sealer)
@@ -119,7 +120,11 @@ class CredentialStore:
             return False
         if load_credential(opened) != old:
             return False
-        return bool(await self._replace(keys=[key], args=[sealed, seal_credential(self._sealer, owner, new)]))
+        # Val Town has made the old ones worthless already, so too few confirmations change nothing.
+        replaced, _ = await self._replace.settled(
+            keys=[key], args=[sealed, seal_credential(self._sealer, owner, new)], replicas=self._replicas
+        )
+        return bool(replaced)
 
     async def lock_refresh(self, owner: CredentialOwner, *, milliseconds: int) -> bool:
         """Return whether this process is the one to refresh a grant's tokens now. It only saves work."""

@@ -158,7 +158,9 @@ class RevocationList:
     async def _follow_all(self, shards: Sequence[Shard]) -> None:
         # What was proved until now still holds, though maybe of other parts.
         proofs = [feed.proved_at for feed in self._feeds]
-        proved_at = None if None in proofs or not proofs else min(proof for proof in proofs if proof is not None)
+        proved_at = (
+            None if None in proofs or not proofs else min(proof for proof in proofs if proof is not None)
+        )
         feeds = [_Feed(self, shard, self._anew, proved_at) for shard in shards]
         self._feeds = feeds
         try:

@@ -97,7 +97,9 @@ def delete(client_id: ClientId, as_json: AsJson = False) -> None:
 
     async def remove(settings: AuthSettings, redis: Redis) -> Management:
         clients = await _clients(settings, redis)
-        grants = RedisGrantStore(redis, Clock(), GrantLifetimes.of(settings))
+        grants = RedisGrantStore(
+            redis, Clock(), GrantLifetimes.of(settings), replicas=settings.redis_wait_replicas
+        )
         return await remove_client(clients, grants, client_id, by_operator=True)
 
     if with_store(remove) is Management.GONE:
@@ -157,7 +159,9 @@ async def _remove_unused(settings: AuthSettings, redis: Redis, unused: UnusedCli
     if not await store.close(unused):
         return False
     clients = RedisClientStore(redis, grant_idle_seconds=settings.oauth_refresh_token_ttl)
-    grants = RedisGrantStore(redis, Clock(), GrantLifetimes.of(settings))
+    grants = RedisGrantStore(
+        redis, Clock(), GrantLifetimes.of(settings), replicas=settings.redis_wait_replicas
+    )
     # A grant that slipped in ends with its app.
     await grants.revoke_client(unused.client.client_id)
     await clients.remove(unused.client.client_id)

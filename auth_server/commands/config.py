@@ -100,4 +100,3 @@ def _shown(settings: AuthSettings, name: str) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)
-

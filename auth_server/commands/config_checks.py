@@ -10,12 +10,12 @@ from redis.asyncio import Redis
 from auth_server.settings import AuthSettings
 from shared.key_check import KeyCheck, StoreEmptiedError, WrongEncryptionKeyError
 from shared.redis.client import StoreError, connect
+from shared.redis.watch import EVICTS_NOTHING, describe, policies_of
 from shared.valtown.client import ValTownClient
 from shared.valtown.errors import ValTownError
 from shared.valtown.transport import Bounds
 
 _SECONDS: Final = 5.0
-_EVICTS_NOTHING: Final = "noeviction"
 
 
 class Result(StrEnum):
@@ -42,24 +42,32 @@ async def run_checks(settings: AuthSettings) -> list[Check]:
         reason = "OAUTH_ENABLED=false: nothing is kept and nobody signs in."
         return [Check(name, Result.SKIPPED, reason) for name in ("store", "encryption key", "val town")]
     async with connect(settings.redis_url.get_secret_value()) as redis:
-        store = await _store(redis)
+        store = await _store(redis, settings.redis_wait_replicas)
         key = await _encryption_key(redis, settings)
     async with httpx.AsyncClient(timeout=_SECONDS) as http:
         return [store, key, await _val_town(http, settings)]
 
 
-async def _store(redis: Redis) -> Check:
+async def _store(redis: Redis, replicas: int) -> Check:
     try:
         await redis.ping()
     except (StoreError, OSError) as error:
         return Check("store", Result.FAILED, f"It does not answer: {error}.")
     try:
-        policy = (await redis.info("memory")).get("maxmemory_policy", _EVICTS_NOTHING)
+        described = await describe(redis)
     except StoreError:
         return Check("store", Result.OK, "It answers; it does not tell its maxmemory-policy.")
-    if policy != _EVICTS_NOTHING:
-        advice = f"Its maxmemory-policy is {policy}: when it is full it drops grants. Use {_EVICTS_NOTHING}."
-        return Check("store", Result.WARNING, advice)
+    if evicting := policies_of(described) - {EVICTS_NOTHING}:
+        policy = ", ".join(sorted(evicting))
+        advice = (
+            f"Its maxmemory-policy is {policy}: when it is full it forgets revocations and grants, and no replica "
+            f"is ready. Use {EVICTS_NOTHING}."
+        )
+        return Check("store", Result.FAILED, advice)
+    followers = min(int(one.get("connected_slaves", 0)) for one in described)
+    if followers < replicas:
+        shortage = f"It has {followers} replicas, and REDIS_WAIT_REPLICAS={replicas} waits for more: nobody can sign in."
+        return Check("store", Result.FAILED, shortage)
     return Check("store", Result.OK, "It answers.")
 
 

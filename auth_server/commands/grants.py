@@ -110,7 +110,9 @@ def revoke(
 
 
 async def _take_back(settings: AuthSettings, redis: Redis, grant_ids: Sequence[str]) -> list[str]:
-    grants = RedisGrantStore(redis, Clock(), GrantLifetimes.of(settings))
+    grants = RedisGrantStore(
+        redis, Clock(), GrantLifetimes.of(settings), replicas=settings.redis_wait_replicas
+    )
     remembered = RedisConsentStore(redis, seconds=settings.oauth_grant_ttl)
     clock = Clock()
     flows = FlowRecorder(FlowStore(redis), RateLimiter(redis, clock), clock, replica=replica_name())

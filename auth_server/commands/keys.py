@@ -90,7 +90,13 @@ def revoke(
 async def _ring(settings: AuthSettings, redis: Redis) -> RedisKeyringStore:
     # First: nothing may be sealed with a key that other processes could not know of.
     await KeyCheck(redis, settings.sealer).verify()
-    return RedisKeyringStore(redis, settings.sealer, Clock(), token_seconds=settings.oauth_access_token_ttl)
+    return RedisKeyringStore(
+        redis,
+        settings.sealer,
+        Clock(),
+        token_seconds=settings.oauth_access_token_ttl,
+        replicas=settings.redis_wait_replicas,
+    )
 
 
 def _signs(record: KeyRecord) -> str:

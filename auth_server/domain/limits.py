@@ -21,6 +21,8 @@ SIGN_IN_ATTEMPTS = Limit("sign-in", burst=10, per_hour=60)
 REFUSED_SIGN_INS = Limit("refused-sign-in", burst=100, per_hour=100)
 """Per client: API tokens that Val Town refused."""
 
+HEALINGS = Limit("healing", burst=1000, per_hour=3600)
+"""One bucket for all: refresh tokens whose record a failover lost. It loses no more than seconds of them."""
 
 NEW_DOCUMENTS = Limit("client-document", burst=600, per_hour=1800)
 """One bucket for all: documents of clients that are not known yet, fetched on anybody's word."""

@@ -42,12 +42,15 @@ async def _revoke_refresh_token(services: Services, client: Client, token: str) 
     except InvalidGrant:
         return False
     grant = await services.grants.find(refresh.grant_id)
-    if grant is not None:
-        _check_owner(client, grant.client_id)
-        if grant.client_id == client.client_id:
-            await services.grants.revoke(refresh.grant_id, reason="revoked_by_client")
-            services.flows.note(grant.flow, Step.REVOKED, Reason.BY_CLIENT)
-            _log.info("grant revoked", grant_id=refresh.grant_id, client_id=client.client_id)
+    if grant is None:
+        # Over already, or in a first try that was answered 503: then this one must wait for replicas again.
+        await services.grants.revoke(refresh.grant_id, reason="revoked_by_client")
+        return True
+    _check_owner(client, grant.client_id)
+    if grant.client_id == client.client_id:
+        await services.grants.revoke(refresh.grant_id, reason="revoked_by_client")
+        services.flows.note(grant.flow, Step.REVOKED, Reason.BY_CLIENT)
+        _log.info("grant revoked", grant_id=refresh.grant_id, client_id=client.client_id)
     return True
 
 

@@ -1,9 +1,10 @@
 """The refresh token grant: rotation, grace, reuse detection (RFC 6749 section 6, RFC 9700 section 4.14)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from auth_server.domain.admission import Admission
+from auth_server.domain.limits import HEALINGS
 from auth_server.domain.resource import Resources
 from auth_server.domain.token_issuer import RefreshToken, TokenIssuer
 from auth_server.grants.base import MAX_TRIES, Exchanged, required
@@ -15,6 +16,7 @@ from shared.logs import bind, get_logger
 from shared.oauth.errors import InvalidGrant, InvalidScope, TemporarilyUnavailable
 from shared.oauth.scopes import expand, narrow, parse_scope
 from shared.policy import OFFLINE_ACCESS
+from shared.rate_limit import RateLimiter
 from shared.sealing import Sealer, UnsealError
 
 _log = get_logger("oauth:token")
@@ -31,6 +33,7 @@ class RefreshTokenGrant:
     issuer: TokenIssuer
     resources: Resources
     admission: Admission
+    limiter: RateLimiter
     grant_type: str = "refresh_token"
 
     async def exchange(self, form: Mapping[str, str], client: Client) -> Exchanged:
@@ -45,6 +48,7 @@ class RefreshTokenGrant:
             InvalidTarget: another resource is asked for; nothing was rotated.
             InvalidGrant: everything else. Reuse after the grace window has revoked the grant.
             TemporarilyUnavailable: the grant is narrowed over and over.
+            TooManyRequests: the store lost this token's record, and that of too many others.
         """
         presented = self.issuer.read_refresh_token(required(form, "refresh_token"))
         for _ in range(MAX_TRIES):
@@ -74,7 +78,7 @@ class RefreshTokenGrant:
         body = self.issuer.respond(grant, scopes, successor).to_json()
         # Before the claim: nothing that can fail may stand between it and the answer.
         await self.clients.keep_alive(client)
-        outcome, sealed = await self.grants.rotate(
+        outcome, sealed = await self._rotate(
             RefreshRotation(
                 grant_id=grant.grant_id,
                 client_id=client.client_id,
@@ -101,6 +105,26 @@ class RefreshTokenGrant:
             raise InvalidGrant(_REFUSED, reason=outcome.value)
         _log.info("tokens refreshed", grant_id=grant.grant_id, client_id=client.client_id)
         return Exchanged(body, grant.flow, Step.REFRESHED)
+
+    async def _rotate(self, rotation: RefreshRotation) -> tuple[Rotation, str | None]:
+        outcome, sealed = await self.grants.rotate(rotation)
+        if outcome is not Rotation.AHEAD:
+            return outcome, sealed
+        # Its MAC is right, so it was made here and the store has lost that. After a failover this is no fault
+        # of the client, and ending the grant would hit whoever has the newest token.
+        epoch = await self.grants.healing_epoch()
+        if epoch is None:
+            return outcome, sealed
+        await self.limiter.take(HEALINGS)
+        outcome, sealed = await self.grants.rotate(replace(rotation, epoch=epoch))
+        _log.warning(
+            "refresh token was ahead of the store",
+            outcome=outcome.value,
+            grant_id=rotation.grant_id,
+            client_id=rotation.client_id,
+            generation=rotation.generation,
+        )
+        return outcome, sealed
 
 
 def _requested_scopes(scope: str | None, grant: Grant) -> tuple[str, ...]:

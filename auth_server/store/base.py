@@ -106,6 +106,8 @@ class RefreshRotation:
     presented_hash: str
     successor_hash: str
     sealed_response: str
+    epoch: str = ""
+    """Of the store (`healing_epoch`): then a token that is ahead is taken for one whose record was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +299,15 @@ class GrantStore(Protocol):
         """Replace the current refresh token by its successor. Atomic: one live tip at any time.
 
         The previous token gets REPLAYED and the sealed response of its first use within the grace window;
-        after it, REUSED, and the grant is revoked (RFC 9700 section 4.14.2).
+        after it, REUSED, and the grant is revoked (RFC 9700 section 4.14.2). With an epoch, one that is ahead
+        gets OK, once for a grant; whoever is ahead after that proves that the first was not the newest: REUSED.
+        """
+        ...
+
+    async def healing_epoch(self) -> str | None:
+        """Return the name of the store's epoch, while refresh tokens may come that it lost when it began.
+
+        None: it has lost nothing, as far as is known, or too long ago.
         """
         ...
 

@@ -139,7 +139,9 @@ def _node(text: str, default_port: int) -> Node:
 def _service(path: str) -> tuple[str, int]:
     service, _, database = path.partition("/")
     if not service:
-        raise ValueError("must end in the service's name, as the sentinels know it: …/mymaster or …/mymaster/0")
+        raise ValueError(
+            "must end in the service's name, as the sentinels know it: …/mymaster or …/mymaster/0"
+        )
     if database and not database.isdecimal():
         raise ValueError("must have the number of a database after the service's name, or nothing")
     return unquote(service), int(database or "0")

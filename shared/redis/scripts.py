@@ -63,9 +63,7 @@ class Script:
         running.add_done_callback(_forget)
         return await asyncio.shield(running)
 
-    async def _settle(
-        self, keys: Sequence[str], args: Sequence[Argument], replicas: int
-    ) -> tuple[Any, bool]:
+    async def _settle(self, keys: Sequence[str], args: Sequence[Argument], replicas: int) -> tuple[Any, bool]:
         if not replicas:
             return await self(keys=keys, args=args), True
         parts = (len(keys), *keys, *args)

@@ -185,5 +185,3 @@ def connect_to_master(address: StoreAddress) -> MasterClient:
         **tls,
     )
     return MasterClient.from_pool(pool)
-
-

@@ -1,6 +1,7 @@
 """`/healthz` (the process lives), `/readyz` (it can serve) and `/metrics`."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 from fastapi import APIRouter
 from redis.asyncio import Redis
@@ -9,6 +10,9 @@ from starlette.responses import JSONResponse, Response
 from shared.metrics import CONTENT_TYPE, exposition
 from shared.redis.client import StoreError
 from shared.refusals.transport import NOT_READY
+
+UNREADY_SECONDS: Final = 3.0
+"""How long the store may fail before a replica that was ready says that it is not any more."""
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -50,6 +54,29 @@ def health_router(
 async def run_checks(checks: Mapping[str, Callable[[], Awaitable[bool]]]) -> dict[str, bool]:
     """Return how each check went."""
     return {name: await check() for name, check in checks.items()}
+
+
+def steady(
+    check: Callable[[], Awaitable[bool]], monotonic: Callable[[], float], *, seconds: float = UNREADY_SECONDS
+) -> Callable[[], Awaitable[bool]]:
+    """Return a check that fails once the given one has failed for so many seconds, without a success between.
+
+    All replicas see the same store at the same moment: else one blip of it would take every one of them out of
+    service. Before the first success nothing is forgiven. `monotonic` returns seconds.
+    """
+    good_once = False
+    failing_since: float | None = None
+
+    async def judged() -> bool:
+        nonlocal good_once, failing_since
+        if await check():
+            good_once, failing_since = True, None
+            return True
+        now = monotonic()
+        failing_since = now if failing_since is None else failing_since
+        return good_once and now - failing_since < seconds
+
+    return judged
 
 
 def store_answers(redis: Redis) -> Callable[[], Awaitable[bool]]:

@@ -10,7 +10,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
-CHECKS = {"store", "encryption key", "signing keys", "revocation list"}
+CHECKS = {"store", "eviction", "encryption key", "signing keys", "revocation list"}
 
 
 @pytest.mark.parametrize(("key", "right"), [(ENCRYPTION_KEY, True), (b"o" * 32, False)])

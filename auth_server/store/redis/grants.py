@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from functools import partial
+from typing import Final, Self
 
 from redis.asyncio import Redis
 
@@ -20,13 +21,16 @@ from auth_server.store.base import (
 )
 from auth_server.store.redis.grant_list import GrantList, grant_key, user_key
 from auth_server.store.redis.misses import OnMiss, nothing_to_check
+from auth_server.store.redis.recent_revocations import RecentRevocations
 from shared.clock import Clock
 from shared.credentials import credential_key
 from shared.flows.steps import FLOW_SECONDS
 from shared.flows.store import flow_link
+from shared.logs import get_logger
 from shared.oauth.access_token import LEEWAY
-from shared.redis.client import StoreError, read_hash
-from shared.redis.scripts import load_script
+from shared.redis.client import StoreError, read_hash, scan
+from shared.redis.scripts import Argument, NotReplicatedError, Script, load_script
+from shared.redis.watch import StoreWatch
 from shared.revocation import CHANNEL, deny_key, version_entry
 from shared.usage import usage_key
 
@@ -42,7 +46,11 @@ MAX_LISTED_OF_CLIENT = 10_000
 _SKEW_SECONDS = 2 * LEEWAY
 """How long a revocation is remembered beyond the token's own expiry: both clocks may be off."""
 
+HEALING_SECONDS: Final = 600
+"""How long after the last access token of before a failover a refresh token that the store lost is healed."""
+
 _PACKAGE = "auth_server.store.redis.lua"
+_log = get_logger("store:grants")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +77,31 @@ class RedisGrantStore:
     """Implements `GrantStore`."""
 
     def __init__(
-        self, redis: Redis, clock: Clock, lifetimes: GrantLifetimes, *, on_miss: OnMiss = nothing_to_check
+        self,
+        redis: Redis,
+        clock: Clock,
+        lifetimes: GrantLifetimes,
+        *,
+        on_miss: OnMiss = nothing_to_check,
+        replicas: int = 0,
+        watch: StoreWatch | None = None,
+        recent: RecentRevocations | None = None,
     ) -> None:
-        """Take the store's client, the clock, the lifetimes, and what to ask at a miss."""
+        """Take the store's client, the clock, the lifetimes, and what a failover makes necessary.
+
+        Args:
+            redis: the store's client.
+            clock: the clock.
+            lifetimes: how long things live.
+            on_miss: what to ask when a grant is not there.
+            replicas: how many must confirm what may not be lost (REDIS_WAIT_REPLICAS).
+            watch: knows whether the store failed over; without one nothing is healed.
+            recent: where revocations are recorded that may have to be repeated.
+        """
         self._redis = redis
+        self._replicas = replicas
+        self._watch = watch
+        self._recent = recent or RecentRevocations(clock)
         self._on_miss = on_miss
         self._clock = clock
         self._lifetimes = lifetimes
@@ -159,7 +188,8 @@ class RedisGrantStore:
     async def redeem(self, redemption: CodeRedemption) -> Redemption:
         """Check a code against everything it is bound to and use it up, in one script."""
         keys = _Keys(redemption.grant_id)
-        outcome = await self._redeem(
+        result, is_safe = await self._redeem.settled(
+            replicas=self._replicas,
             keys=[keys.grant, keys.code, keys.credential, keys.deny, keys.successor, keys.usage],
             args=[
                 self._offset(),
@@ -172,18 +202,27 @@ class RedisGrantStore:
                 redemption.refresh_hash or "",
                 self._lifetimes.refresh_token * 1000,
                 self._access_life(),
-                _SKEW_SECONDS,
+                self._skew(),
                 CHANNEL,
                 TOMBSTONE_LIFETIME * 1000,
                 redemption.version,
             ],
         )
-        return Redemption(outcome)
+        outcome = Redemption(result)
+        if outcome is Redemption.REUSED:
+            self._record(redemption.grant_id, "code_reused")
+        if outcome is Redemption.OK and not is_safe:
+            # A failover could make the code good again: rather no tokens than twice.
+            with suppress(StoreError):
+                await self._end(redemption.grant_id, "not_replicated")
+            raise self._not_replicated()
+        return outcome
 
     async def rotate(self, rotation: RefreshRotation) -> tuple[Rotation, str | None]:
         """Replace the current refresh token by its successor, in one script."""
         keys = _Keys(rotation.grant_id)
-        outcome, response = await self._rotate(
+        (result, response), is_safe = await self._rotate.settled(
+            replicas=self._replicas,
             keys=[keys.grant, keys.successor, keys.credential, keys.deny, keys.code, keys.usage],
             args=[
                 self._offset(),
@@ -196,46 +235,56 @@ class RedisGrantStore:
                 self._lifetimes.refresh_grace * 1000,
                 self._lifetimes.refresh_token * 1000,
                 self._access_life(),
-                _SKEW_SECONDS,
+                self._skew(),
                 CHANNEL,
                 TOMBSTONE_LIFETIME * 1000,
                 rotation.version,
+                rotation.epoch,
             ],
         )
-        return Rotation(outcome), response or None
+        outcome = Rotation(result)
+        if outcome is Rotation.REUSED:
+            self._record(rotation.grant_id, "refresh_token_reused")
+        if not is_safe:
+            # The answer goes out: refusing would not undo the rotation, and one that is lost can be healed.
+            _log.warning("rotation not confirmed by replicas", grant_id=rotation.grant_id)
+        return outcome, response or None
+
+    async def healing_epoch(self) -> str | None:
+        """Return the name of the store's epoch, while refresh tokens may come that it lost when it began."""
+        if self._watch is None:
+            return None
+        # Now, not with the next look: the token itself says that something was lost.
+        await self._watch.look()
+        return self._watch.epoch(seconds=self._lifetimes.access_token + HEALING_SECONDS)
 
     async def narrow(self, grant: Grant, scopes: Sequence[str]) -> Narrowing:
         """Leave a grant these of its scopes, and end the access tokens it has, in one script."""
-        outcome = await self._narrow(
-            keys=[grant_key(grant.grant_id), deny_key(grant.grant_id, version_entry(grant.version))],
-            args=[
-                self._offset(),
-                grant.grant_id,
-                grant.version,
-                " ".join(scopes),
-                _SKEW_SECONDS,
-                CHANNEL,
-            ],
-        )
-        return Narrowing(outcome)
+        keys = [grant_key(grant.grant_id), deny_key(grant.grant_id, version_entry(grant.version))]
+        args: list[Argument] = [
+            self._offset(),
+            grant.grant_id,
+            grant.version,
+            " ".join(scopes),
+            self._skew(),
+            CHANNEL,
+        ]
+        outcome = Narrowing(await self._run_safely(self._narrow, keys, args))
+        if outcome is Narrowing.OK:
+            # By its version it does nothing where the first time was not lost.
+            self._recent.add(partial(_run, self._narrow, keys, args))
+        return outcome
 
     async def revoke(self, grant_id: str, *, reason: str) -> bool:
         """End a grant and everything issued from it, and tell every mcp_server."""
-        keys = _Keys(grant_id)
-        alive = await self._revoke(
-            keys=[keys.grant, keys.code, keys.successor, keys.credential, keys.deny, keys.usage],
-            args=[
-                self._offset(),
-                grant_id,
-                reason,
-                _SKEW_SECONDS,
-                CHANNEL,
-                TOMBSTONE_LIFETIME * 1000,
-            ],
-        )
+        self._record(grant_id, reason)
+        alive, is_safe = await self._end(grant_id, reason)
         if alive:
             REVOCATIONS.inc(reason)
-        return bool(alive)
+        if not is_safe:
+            # RFC 7009 section 2.2.1: better no success than one that a failover takes back.
+            raise self._not_replicated()
+        return alive
 
     async def revoke_client(self, client_id: str, *, thorough: bool = False) -> None:
         """End the newest grants of a client; the refresh tokens of older ones end with the client itself.
@@ -251,17 +300,17 @@ class RedisGrantStore:
         await self._redis.delete(key)
 
     async def _unlisted(self, client_id: str) -> AsyncIterator[str]:
-        async for found in self._redis.scan_iter(match=_Keys("*").grant, count=1000):
-            record = await self._redis.hmget(found, "client", "status")
-            if record[0] == client_id and record[1] != "revoked":
-                yield str(found).partition("{")[2].partition("}")[0]
+        async for keys in scan(self._redis, _Keys("*").grant, batch=1000):
+            for found in keys:
+                record = await self._redis.hmget(found, "client", "status")
+                if record[0] == client_id and record[1] != "revoked":
+                    yield found.partition("{")[2].partition("}")[0]
 
     async def revoke_access_token(self, grant_id: str, token_id: str, *, expires_at: int) -> None:
         """End one access token, and tell every mcp_server."""
-        seconds = max(expires_at - int(self._clock.now()), 0) + _SKEW_SECONDS
-        await self._revoke_token(
-            keys=[deny_key(grant_id, token_id)], args=[f"{grant_id}:{token_id}", seconds, CHANNEL]
-        )
+        until = expires_at + _SKEW_SECONDS
+        self._recent.add(partial(self._deny, grant_id, token_id, until=until))
+        await self._deny(grant_id, token_id, until=until, replicas=self._replicas)
 
     async def _list(self, grant: Grant) -> None:
         # For lists, never for decisions: they live in other hash slots, so they come second.
@@ -275,11 +324,70 @@ class RedisGrantStore:
                 pipeline.expire(key, self._lifetimes.grant, gt=True)
             await pipeline.execute()
 
+    async def _end(self, grant_id: str, reason: str) -> tuple[bool, bool]:
+        """Revoke a grant; return whether it was alive, and whether replicas have confirmed it."""
+        keys = _Keys(grant_id)
+        alive, is_safe = await self._revoke.settled(
+            replicas=self._replicas,
+            keys=[keys.grant, keys.code, keys.successor, keys.credential, keys.deny, keys.usage],
+            args=[
+                self._offset(),
+                grant_id,
+                reason,
+                self._skew(),
+                CHANNEL,
+                TOMBSTONE_LIFETIME * 1000,
+            ],
+        )
+        return bool(alive), is_safe
+
+    async def _deny(self, grant_id: str, token_id: str | None, *, until: float, replicas: int = 0) -> None:
+        """Let every mcp_server refuse one token, or the whole grant, up to a second since the epoch."""
+        entry = f"{grant_id}:{token_id}" if token_id else grant_id
+        seconds = max(int(until - self._clock.now()), _SKEW_SECONDS)
+        args: list[Argument] = [entry, seconds, CHANNEL]
+        _, is_safe = await self._revoke_token.settled(
+            keys=[deny_key(grant_id, token_id)], args=args, replicas=replicas
+        )
+        if not is_safe:
+            raise self._not_replicated()
+
+    def _record(self, grant_id: str, reason: str) -> None:
+        """Record that a grant is revoked, for the case that a failover loses it."""
+        until = self._clock.now() + self._lifetimes.access_token + _SKEW_SECONDS
+        self._recent.add(partial(self._end_again, grant_id, reason, until=until))
+
+    async def _end_again(self, grant_id: str, reason: str, *, until: float) -> None:
+        await self._end(grant_id, reason)
+        # Also where the grant itself was lost, or the time of its last access token.
+        await self._deny(grant_id, None, until=until)
+
+    async def _run_safely(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> object:
+        result, is_safe = await script.settled(keys=keys, args=args, replicas=self._replicas)
+        if not is_safe:
+            raise self._not_replicated()
+        return result
+
+    def _not_replicated(self) -> NotReplicatedError:
+        return NotReplicatedError(f"fewer than {self._replicas} replicas have confirmed the write")
+
+    def _skew(self) -> int:
+        """Return for how many seconds beyond its own expiry an access token is denied."""
+        life = self._lifetimes.access_token
+        if self._watch is not None and self._watch.epoch(seconds=life + _SKEW_SECONDS):
+            # The grant may not know of the last token that went out before the failover.
+            return life + _SKEW_SECONDS
+        return _SKEW_SECONDS
+
     def _offset(self) -> int:
         return int(self._clock.offset * 1000)
 
     def _access_life(self) -> int:
         return (self._lifetimes.access_token + LEEWAY) * 1000
+
+
+async def _run(script: Script, keys: Sequence[str], args: Sequence[Argument]) -> None:
+    await script(keys=keys, args=args)
 
 
 def _client_key(client_id: str) -> str:

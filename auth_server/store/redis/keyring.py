@@ -15,7 +15,7 @@ from shared.oauth.signatures import (
     REVOKED_SECONDS,
 )
 from shared.redis.client import read_hash
-from shared.redis.scripts import load_script
+from shared.redis.scripts import NotReplicatedError, load_script
 from shared.resealing import Resealer, SealedValue
 from shared.revocation import CHANNEL, deny_key, signing_key_entry
 from shared.sealing import Sealer
@@ -45,8 +45,9 @@ class RedisKeyringStore:
         *,
         token_seconds: int,
         lead_seconds: float = PUBLISHED_BEFORE_USE,
+        replicas: int = 0,
     ) -> None:
-        """Take the store's client, the sealer, the clock, and two times.
+        """Take the store's client, the sealer, the clock, two times, and a number.
 
         Args:
             redis: the store's client.
@@ -54,8 +55,10 @@ class RedisKeyringStore:
             clock: the clock.
             token_seconds: the life of an access token.
             lead_seconds: how long a key is published before it signs. Less is for tests alone.
+            replicas: how many must confirm that a key is revoked (REDIS_WAIT_REPLICAS).
         """
         self._redis = redis
+        self._replicas = replicas
         self._sealer = sealer
         self._clock = clock
         self._life = token_seconds * 1000
@@ -137,7 +140,8 @@ class RedisKeyringStore:
 
     async def revoke(self, kid: str, *, substitute: KeyPair) -> str | None:
         """Take a key out at once with all tokens it signed, in one script."""
-        outcome, signs_now = await self._revoke(
+        (outcome, signs_now), is_safe = await self._revoke.settled(
+            replicas=self._replicas,
             keys=[SEALED_KEYS, _RECORDS, deny_key(*signing_key_entry(kid))],
             args=[
                 self._offset(),
@@ -152,6 +156,10 @@ class RedisKeyringStore:
             ],
         )
         self._opened.pop(kid, None)
+        if not is_safe:
+            raise NotReplicatedError(
+                f"the key is revoked, but fewer than {self._replicas} replicas have confirmed it; repeat this"
+            )
         return str(signs_now) if outcome == "revoked" else None
 
     async def _open(self, kids: list[str]) -> None:

@@ -5,9 +5,12 @@
 --       6 hash of the successor   7 sealed response   8 grace window (ms)   9 refresh token life (ms)
 --       10 access token life (ms)   11 clock skew (s)   12 feed channel   13 tombstone life (ms)
 --       14 version of the grant that the access token was made for
+--       15 epoch of the store in which a token that is ahead is healed, or ''
 -- Returns {Rotation, sealed response or ''}. 'ok' once per generation; 'replayed' repeats the first answer;
 -- 'reused' has revoked the grant; all others changed nothing. 'changed': the person narrowed the grant since the
--- token was made. A repeated first answer may hold a token from before: it is denied, and the refresh token is good.
+-- token was made. 'ahead': of a generation that was never recorded here, because the store lost it. With an epoch it
+-- is healed: taken for the current one, once in that epoch; a second one that is ahead is reuse, because the first
+-- was not the newest then. A repeated first answer may hold a token from before: it is denied, and the refresh token is good.
 local now = milliseconds(ARGV[1])
 local grant = {}
 local flat = redis.call('HGETALL', KEYS[1])
@@ -17,16 +20,19 @@ if grant.client ~= ARGV[3] then return { 'wrong_client', '' } end
 if grant.status ~= 'active' then return { 'revoked', '' } end
 local generation = tonumber(grant.generation)
 local presented = tonumber(ARGV[4])
-if presented > generation then return { 'ahead', '' } end
+local ahead = presented > generation
+if ahead and ARGV[15] == '' then return { 'ahead', '' } end
+local healed = ahead and grant.healed ~= ARGV[15]
 if tonumber(grant.ends_at) <= now then return { 'expired', '' } end
 
-if grant.refresh == ARGV[5] then
-  if tonumber(grant.idle_at) <= now then return { 'expired', '' } end
+if healed or grant.refresh == ARGV[5] then
+  if not healed and tonumber(grant.idle_at) <= now then return { 'expired', '' } end
   if (grant.version or '0') ~= ARGV[14] then return { 'changed', '' } end
   local refresh_life = tonumber(ARGV[9])
-  redis.call('HSET', KEYS[1], 'previous', grant.refresh, 'rotated_at', now, 'refresh', ARGV[6],
-    'generation', generation + 1, 'idle_at', now + refresh_life, 'used_at', now,
+  redis.call('HSET', KEYS[1], 'previous', ARGV[5], 'rotated_at', now, 'refresh', ARGV[6],
+    'generation', presented + 1, 'idle_at', now + refresh_life, 'used_at', now,
     'access_until', math.max(tonumber(grant.access_until or '0'), now + tonumber(ARGV[10])))
+  if healed then redis.call('HSET', KEYS[1], 'healed', ARGV[15]) end
   local grace = tonumber(ARGV[8])
   if grace > 0 then
     redis.call('SET', KEYS[2], ARGV[7], 'PX', grace)

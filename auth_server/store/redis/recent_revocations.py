@@ -1,0 +1,58 @@
+"""What this process revoked lately, to be revoked again should a failover have lost it."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from shared.clock import Clock
+from shared.logs import get_logger
+
+KEPT_SECONDS: Final = 900
+"""A failover loses what was acknowledged in its last seconds; a failover that nobody notices for so long is none."""
+
+MAX_KEPT: Final = 10_000
+"""The oldest ones go first. One takes less than 1 KB."""
+
+_log = get_logger("store:watch")
+
+
+@dataclass(frozen=True, slots=True)
+class _Revocation:
+    at: float
+    again: Callable[[], Awaitable[None]]
+
+
+class RecentRevocations:
+    """A record that is only added to, in memory: bounded in time and number."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Take the clock."""
+        self._clock = clock
+        self._kept: deque[_Revocation] = deque(maxlen=MAX_KEPT)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._kept)
+
+    def add(self, again: Callable[[], Awaitable[None]]) -> None:
+        """Keep how to revoke something again; it must be safe to repeat."""
+        self._drop_old()
+        self._kept.append(_Revocation(self._clock.monotonic(), again))
+
+    async def replay(self) -> None:
+        """Revoke everything again.
+
+        Raises:
+            StoreError: the store did not answer; the whole is to be repeated.
+        """
+        self._drop_old()
+        for revocation in tuple(self._kept):
+            await revocation.again()
+        if self._kept:
+            _log.warning("revocations repeated after a change of the store", count=len(self._kept))
+
+    def _drop_old(self) -> None:
+        oldest = self._clock.monotonic() - KEPT_SECONDS
+        while self._kept and self._kept[0].at < oldest:
+            self._kept.popleft()
