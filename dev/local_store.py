@@ -110,13 +110,13 @@ def client_of(url: str) -> Redis:
     address = parse_address(url)
     if address.kind is Kind.SINGLE:
         return Redis.from_url(url, **limits)
-    credentials = {"username": address.username, "password": address.password, "ssl": address.tls}
     if address.kind is Kind.SENTINEL:
         sentinels = Sentinel(address.nodes, sentinel_kwargs={**limits, "password": address.sentinel_password})
         host, port = sentinels.discover_master(address.service)
     else:
         host, port = address.nodes[0]
-    return Redis(host=host, port=port, db=address.database, **credentials, **limits)
+    limits |= {"username": address.username, "password": address.password, "ssl": address.tls}
+    return Redis(host=host, port=port, db=address.database, **limits)
 
 
 def _command(binary: Binary, folder: Path, port: int, persist: bool, more: Mapping[str, str]) -> list[str]:

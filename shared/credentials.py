@@ -95,7 +95,7 @@ class CredentialStore:
     """Reads grants' credentials."""
 
     def __init__(self, redis: Redis, sealer: Sealer, *, replicas: int = 0) -> None:
-        """Take the store's client, the sealer of the encryption keys, and how many replicas a change waits for."""
+        """Take the store's client, the sealer, and for how many replicas a change waits."""
         self._replicas = replicas
         self._redis = redis
         self._sealer = sealer

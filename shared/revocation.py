@@ -8,7 +8,8 @@ that is dead, stuck or late shows alike, and no other replica is needed for it. 
 `FRESH_SECONDS` nobody may rely on the list.
 
 In a cluster each primary is followed on a connection of its own, with beats of its own: what one of them has
-published says nothing about another. Where one is away, nobody can tell what became of the grants in its slots.
+published says nothing about another. Where one is away, nobody can tell what became of the grants in its
+slots.
 """
 
 import asyncio

@@ -60,13 +60,13 @@ async def _store(redis: Redis, replicas: int) -> Check:
     if evicting := policies_of(described) - {EVICTS_NOTHING}:
         policy = ", ".join(sorted(evicting))
         advice = (
-            f"Its maxmemory-policy is {policy}: when it is full it forgets revocations and grants, and no replica "
-            f"is ready. Use {EVICTS_NOTHING}."
+            f"Its maxmemory-policy is {policy}: when it is full it forgets revocations and grants, and no "
+            f"replica is ready. Use {EVICTS_NOTHING}."
         )
         return Check("store", Result.FAILED, advice)
     followers = min(int(one.get("connected_slaves", 0)) for one in described)
     if followers < replicas:
-        shortage = f"It has {followers} replicas, and REDIS_WAIT_REPLICAS={replicas} waits for more: nobody can sign in."
+        shortage = f"It has {followers} replicas, and REDIS_WAIT_REPLICAS={replicas}: nobody can sign in."
         return Check("store", Result.FAILED, shortage)
     return Check("store", Result.OK, "It answers.")
 

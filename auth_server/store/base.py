@@ -300,7 +300,8 @@ class GrantStore(Protocol):
 
         The previous token gets REPLAYED and the sealed response of its first use within the grace window;
         after it, REUSED, and the grant is revoked (RFC 9700 section 4.14.2). With an epoch, one that is ahead
-        gets OK, once for a grant; whoever is ahead after that proves that the first was not the newest: REUSED.
+        gets OK, once for a grant; whoever is ahead after that proves that the first was not the newest:
+        REUSED.
         """
         ...
 

@@ -104,7 +104,7 @@ def parse_address(url: str) -> StoreAddress:
 
 
 def without_secrets(url: str) -> str:
-    """Return a REDIS_URL for people to read: what may hold a password is hidden, the user's part and the options."""
+    """Return a REDIS_URL for people to read: user, password and options are hidden."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     user = "***@" if "@" in parts.netloc else ""
@@ -139,9 +139,7 @@ def _node(text: str, default_port: int) -> Node:
 def _service(path: str) -> tuple[str, int]:
     service, _, database = path.partition("/")
     if not service:
-        raise ValueError(
-            "must end in the service's name, as the sentinels know it: …/mymaster or …/mymaster/0"
-        )
+        raise ValueError("must end in the service's name, as the sentinels know it: …/mymaster")
     if database and not database.isdecimal():
         raise ValueError("must have the number of a database after the service's name, or nothing")
     return unquote(service), int(database or "0")

@@ -1,4 +1,4 @@
-"""A cluster: redis-py's client, with waits and faults as everywhere else, and what it cannot do for itself."""
+"""A cluster: redis-py's client, with waits and faults as everywhere else, and what it cannot do itself."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -61,7 +61,7 @@ class ClusterClient(RedisCluster):
     async def execute_together(self, key: str, *commands: Sequence[Any]) -> list[Any]:
         """Return the replies to commands that follow each other on one connection, to the node of a key.
 
-        An error in place of a reply is returned as such. All are sent again where the first one is sent elsewhere.
+        An error in place of a reply is returned as such. All are sent again when the first is sent elsewhere.
         """
         if self._initialize:
             await self.initialize()
@@ -86,7 +86,8 @@ class ClusterClient(RedisCluster):
 
     def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> ClusterPipeline:
         """Return a pipeline; without a transaction its keys may be anywhere."""
-        return _Pipeline(self, transaction)
+        # redis-py declares as abstract what it sets later.
+        return _Pipeline(self, transaction)  # type: ignore[abstract]
 
     def slot_of(self, key: str) -> int:
         """Return the hash slot of a key."""
@@ -154,6 +155,13 @@ class ClusterClient(RedisCluster):
             yield
         finally:
             self._turns.release()
+
+
+def as_cluster(redis: Redis) -> ClusterClient | None:
+    """Return a store's client as what it is, if the store is a cluster."""
+    # Redis and RedisCluster have no common type, and `connect` promises the first.
+    client: object = redis
+    return client if isinstance(client, ClusterClient) else None
 
 
 class _Pipeline(ClusterPipeline):

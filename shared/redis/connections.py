@@ -1,4 +1,4 @@
-"""How long this project waits for a store, and how many connections it opens: the same for every kind of store."""
+"""How long we wait for a store, and how many connections are opened: the same for every kind of store."""
 
 from typing import Any, Final
 
@@ -12,8 +12,11 @@ REPLY_SECONDS: Final = 0.4
 POOL_WAIT_SECONDS: Final = 0.25
 
 WAIT_MILLISECONDS: Final = 200
-"""How long replicas may take to confirm a write. A store looks at its waiting clients ten times a second, so it
-may answer 100 ms late: REPLY_SECONDS must be longer by 150 ms at least."""
+"""How long replicas may take to confirm a write.
+
+A store looks at its waiting clients ten times a second, so it may answer 100 ms late: REPLY_SECONDS must be
+longer by 150 ms at least.
+"""
 
 
 def options() -> dict[str, Any]:

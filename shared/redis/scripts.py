@@ -1,7 +1,7 @@
 """Lua scripts kept in files beside the repository that runs them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Final
@@ -9,7 +9,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
 
-from shared.redis.cluster import ClusterClient
+from shared.redis.cluster import as_cluster
 from shared.redis.connections import WAIT_MILLISECONDS
 from shared.redis.measured import SCRIPT_NAMES
 from shared.redis.sentinel import MasterClient
@@ -27,6 +27,8 @@ class Script:
     def __init__(self, redis: Redis, source: str) -> None:
         """Take the store's client and the source."""
         self._redis = redis
+        self._cluster = as_cluster(redis)
+        self._execute: Callable[..., Awaitable[Any]] = redis.execute_command
         self._source = source
         # The store's name for a script, no protection of anything.
         self.digest: Final = sha1(source.encode(), usedforsecurity=False).hexdigest()
@@ -39,9 +41,9 @@ class Script:
         """
         parts = (len(keys), *keys, *args)
         try:
-            return await self._redis.execute_command("EVALSHA", self.digest, *parts)
+            return await self._execute("EVALSHA", self.digest, *parts)
         except NoScriptError:
-            return await self._redis.execute_command("EVAL", self._source, *parts)
+            return await self._execute("EVAL", self._source, *parts)
 
     async def settled(
         self, *, keys: Sequence[str], args: Sequence[Argument], replicas: int = 0
@@ -80,8 +82,8 @@ class Script:
         return result, isinstance(confirmed, int) and confirmed >= replicas
 
     async def _together(self, key: str, *commands: tuple[Any, ...]) -> list[Any]:
-        if isinstance(self._redis, ClusterClient):
-            return await self._redis.execute_together(key, *commands)
+        if self._cluster is not None:
+            return await self._cluster.execute_together(key, *commands)
         async with self._redis.pipeline(transaction=False) as pipeline:
             for command in commands:
                 pipeline.execute_command(*command)

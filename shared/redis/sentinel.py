@@ -1,11 +1,11 @@
-"""The master of a service that Sentinels watch: asked for when it is first needed, and again when it is in doubt.
+"""The master of a service that Sentinels watch: asked for when needed, and again when it is in doubt.
 
-A connection belongs to the era in which its master was found. When another master is found a new era begins, and
-the pool replaces each connection of an older one before it is used again.
+A connection belongs to the era in which its master was found. When another master is found a new era begins,
+and the pool replaces each connection of an older one before it is used again.
 """
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
@@ -92,7 +92,7 @@ class _ToMaster(AbstractConnection):
         try:
             self.host, self.port = await self._master.address()
             self.era = self._master.era
-            await super().connect()
+            await super().connect()  # type: ignore[no-untyped-call]
         except (StoreConnectionError, StoreTimeoutError):
             self._master.doubt()
             raise
@@ -145,10 +145,10 @@ class MasterClient(Redis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Execute a command."""
         try:
-            return await super().execute_command(*args, **options)
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except ReadOnlyError:
             # A script stops at its first write then: nothing was done.
-            return await super().execute_command(*args, **options)
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Close every connection, those to the sentinels too."""
@@ -161,7 +161,7 @@ class MasterClient(Redis):
 def connect_to_master(address: StoreAddress) -> MasterClient:
     """Return a client of the master; it connects on first use."""
     tls: dict[str, Any] = dict(address.tls_options)
-    sentinels = Sentinel(
+    sentinels = Sentinel(  # type: ignore[no-untyped-call]
         address.nodes,
         sentinel_kwargs={
             **options(),
@@ -184,4 +184,4 @@ def connect_to_master(address: StoreAddress) -> MasterClient:
         **options(),
         **tls,
     )
-    return MasterClient.from_pool(pool)
+    return cast(MasterClient, MasterClient.from_pool(pool))

@@ -8,7 +8,7 @@ from itertools import count
 from redis.asyncio import Redis
 from redis.crc import key_slot
 
-from shared.redis.cluster import ClusterClient
+from shared.redis.cluster import as_cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def slot_of(key: str) -> int:
 
 def is_cluster(redis: Redis) -> bool:
     """Return whether a store has more than one part."""
-    return isinstance(redis, ClusterClient)
+    return as_cluster(redis) is not None
 
 
 async def layout(redis: Redis) -> dict[tuple[str, int], frozenset[int]]:
@@ -50,7 +50,8 @@ async def layout(redis: Redis) -> dict[tuple[str, int], frozenset[int]]:
     Raises:
         StoreError: no node answers.
     """
-    return await redis.shards() if isinstance(redis, ClusterClient) else {}
+    cluster = as_cluster(redis)
+    return {} if cluster is None else await cluster.shards()
 
 
 @asynccontextmanager
@@ -60,11 +61,12 @@ async def shards_of(redis: Redis) -> AsyncIterator[tuple[Shard, ...]]:
     Raises:
         StoreError: no node answers.
     """
-    if not isinstance(redis, ClusterClient):
+    cluster = as_cluster(redis)
+    if cluster is None:
         yield (Shard(redis),)
         return
     async with AsyncExitStack() as stack:
         found = []
-        for (host, port), slots in (await redis.shards()).items():
-            found.append(Shard(await stack.enter_async_context(redis.client_of(host, port)), slots))
+        for (host, port), slots in (await cluster.shards()).items():
+            found.append(Shard(await stack.enter_async_context(cluster.client_of(host, port)), slots))
         yield tuple(found)

@@ -1,8 +1,8 @@
 """Looks at the store once a second: whether it may drop keys, and whether other servers hold the data now.
 
-A failover or a restart can lose what was acknowledged last, because replicas follow a moment later. It shows in
-the servers' own ids (`run_id`, `master_replid`), which are noted in the store: `vt:meta:epoch`. A change of them
-begins a new epoch, and whoever has to do something about what may be lost is told.
+A failover or a restart can lose what was acknowledged last, because replicas follow a moment later. It shows
+in the servers' own ids (`run_id`, `master_replid`), which are noted in the store: `vt:meta:epoch`. Another
+identity begins a new epoch, and whoever has to do something about what may be lost is told.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class StoreWatch:
     """What the last look has shown. One for each process; nothing is asked of the store for a request."""
 
     def __init__(self, redis: Redis, clock: Clock, *, on_epoch: OnEpoch | None = None) -> None:
-        """Take the store's client, the clock, and whom to tell of a new epoch: again, until it does not raise."""
+        """Take the store's client, the clock, and whom to tell of a new epoch, until that succeeds."""
         self._redis = redis
         self._clock = clock
         self._on_epoch = on_epoch
@@ -83,8 +83,8 @@ class StoreWatch:
         return None
 
     async def _enter(self, identity: str) -> None:
-        args = [int(self._clock.offset * 1000), identity]
-        self._changed_at = int(await self._notice(keys=[EPOCH_KEY], args=args))
+        offset = int(self._clock.offset * 1000)
+        self._changed_at = int(await self._notice(keys=[EPOCH_KEY], args=[offset, identity]))
         if self._identity:
             self._untold = True
             _log.warning("the store failed over or was restarted: what it acknowledged last may be lost")

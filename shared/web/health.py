@@ -61,8 +61,8 @@ def steady(
 ) -> Callable[[], Awaitable[bool]]:
     """Return a check that fails once the given one has failed for so many seconds, without a success between.
 
-    All replicas see the same store at the same moment: else one blip of it would take every one of them out of
-    service. Before the first success nothing is forgiven. `monotonic` returns seconds.
+    All replicas see the same store at the same moment: else one blip of it would take every one of them out
+    of service. Before the first success nothing is forgiven. `monotonic` returns seconds.
     """
     good_once = False
     failing_since: float | None = None

@@ -1,6 +1,7 @@
 """`python -m auth_server config check`: what is wrong with the settings, or with what they name."""
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -108,13 +109,14 @@ async def test_a_store_that_nobody_has_used_is_a_warning(server: AuthServer, con
     assert results(answer)["encryption key"] == "warning"
 
 
-async def test_a_store_that_drops_what_it_holds_is_a_warning(server: AuthServer, config: Operator) -> None:
+async def test_a_store_that_drops_what_it_holds_fails_the_check(server: AuthServer, config: Operator) -> None:
     await server.redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        answer = await config.json("check")
+        ended = await config("check", "--json")
     finally:
         await server.redis.config_set("maxmemory-policy", "noeviction")
-    assert results(answer)["store"] == "warning"
+    assert ended.returncode == 1
+    assert results(json.loads(ended.stdout))["store"] == "failed"
 
 
 async def test_where_oauth_is_off_nothing_outside_is_needed(config: Operator) -> None:

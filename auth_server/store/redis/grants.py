@@ -362,11 +362,11 @@ class RedisGrantStore:
         # Also where the grant itself was lost, or the time of its last access token.
         await self._deny(grant_id, None, until=until)
 
-    async def _run_safely(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> object:
+    async def _run_safely(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> str:
         result, is_safe = await script.settled(keys=keys, args=args, replicas=self._replicas)
         if not is_safe:
             raise self._not_replicated()
-        return result
+        return str(result)
 
     def _not_replicated(self) -> NotReplicatedError:
         return NotReplicatedError(f"fewer than {self._replicas} replicas have confirmed the write")

@@ -9,7 +9,7 @@ from shared.clock import Clock
 from shared.logs import get_logger
 
 KEPT_SECONDS: Final = 900
-"""A failover loses what was acknowledged in its last seconds; a failover that nobody notices for so long is none."""
+"""A failover loses what was acknowledged in its last seconds, and is noticed within seconds."""
 
 MAX_KEPT: Final = 10_000
 """The oldest ones go first. One takes less than 1 KB."""
