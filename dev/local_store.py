@@ -111,8 +111,9 @@ def client_of(url: str) -> Redis:
     if address.kind is Kind.SINGLE:
         return Redis.from_url(url, **limits)
     if address.kind is Kind.SENTINEL:
-        sentinels = Sentinel(address.nodes, sentinel_kwargs={**limits, "password": address.sentinel_password})
-        host, port = sentinels.discover_master(address.service)
+        at_sentinel = {**limits, "password": address.sentinel_password}
+        sentinels = Sentinel(address.nodes, sentinel_kwargs=at_sentinel)  # type: ignore[no-untyped-call]
+        host, port = sentinels.discover_master(address.service)  # type: ignore[no-untyped-call]
     else:
         host, port = address.nodes[0]
     limits |= {"username": address.username, "password": address.password, "ssl": address.tls}
