@@ -1,7 +1,7 @@
 """A cluster: redis-py's client, with waits and faults as everywhere else, and what it cannot do itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -9,8 +9,9 @@ from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode, ClusterPipeline, PipelineCommand
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.crc import key_slot
-from redis.exceptions import AskError, MovedError, RedisClusterException
+from redis.exceptions import AskError, ClusterDownError, MovedError, RedisClusterException
 from redis.exceptions import ConnectionError as StoreConnectionError
+from redis.exceptions import TimeoutError as StoreTimeoutError
 
 from shared.redis.address import StoreAddress
 from shared.redis.connections import MAX_CONNECTIONS, POOL_WAIT_SECONDS, no_retry, options
@@ -65,23 +66,13 @@ class ClusterClient(RedisCluster):
         """
         if self._initialize:
             await self.initialize()
-        asking: list[Sequence[Any]] = []
-        node = self._node_of(key)
+        node, asking = self._node_of(key), False
         for _ in range(_REDIRECTIONS):
-            queue = [PipelineCommand(number, *each) for number, each in enumerate((*asking, *commands))]
             async with self._turn():
-                await self._send(node, queue)
-            replies = [each.result for each in queue][len(asking) :]
-            if isinstance(replies[0], AskError):
-                asking = [("ASKING",)]
-                node = ClusterNode(replies[0].host, replies[0].port, **self.connection_kwargs)
-                node = self.nodes_manager.nodes_cache.get(node.name, node)
-            elif isinstance(replies[0], MovedError):
-                asking = []
-                await self.nodes_manager.move_slot(replies[0])
-                node = self._node_of(key)
-            else:
+                replies = await self._send(node, commands, asking=asking)
+            if not isinstance(replies[0], AskError):
                 return replies
+            node, asking = await self._redirected(replies[0])
         raise StoreConnectionError("sent from node to node")
 
     def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> ClusterPipeline:
@@ -131,18 +122,53 @@ class ClusterClient(RedisCluster):
             raise StoreConnectionError(str(error)) from error
         return node
 
-    async def _send(self, node: ClusterNode, queue: list[PipelineCommand]) -> None:
+    async def _execute_command(self, target_node: ClusterNode, *args: Any, **options: Any) -> Any:
+        # In place of redis-py's, which sends ASKING on one connection and the command on another, and closes
+        # all connections to all nodes when one slot is not served.
+        node, asking = target_node, False
+        for _ in range(_REDIRECTIONS):
+            (reply,) = await self._send(node, (args,), asking=asking, options=options)
+            if isinstance(reply, ClusterDownError):
+                self._initialize = True
+            if not isinstance(reply, AskError):
+                if isinstance(reply, Exception):
+                    raise reply
+                return reply
+            node, asking = await self._redirected(reply)
+        raise StoreConnectionError("sent from node to node")
+
+    async def _send(
+        self,
+        node: ClusterNode,
+        commands: Sequence[Sequence[Any]],
+        *,
+        asking: bool,
+        options: Mapping[str, Any] | None = None,
+    ) -> list[Any]:
+        """Return the replies of one node, on one connection; errors that it answers among them."""
+        every = (("ASKING",), *commands) if asking else commands
+        queue = [PipelineCommand(number, *each) for number, each in enumerate(every)]
+        queue[-1].kwargs.update(options or {})
         try:
             await node.execute_pipeline(queue)
-        except (StoreConnectionError, TimeoutError, OSError):
-            self._lost(node)
+            for each in queue:
+                if isinstance(each.result, (StoreConnectionError, StoreTimeoutError)):
+                    raise each.result
+        except (StoreConnectionError, StoreTimeoutError, OSError):
+            node.update_active_connections_for_reconnect()
+            await node.disconnect_free_connections()
+            self._initialize = True
             raise
-        if any(isinstance(each.result, (StoreConnectionError, TimeoutError)) for each in queue):
-            self._lost(node)
+        return [each.result for each in queue][1 if asking else 0 :]
 
-    def _lost(self, node: ClusterNode) -> None:
-        node.update_active_connections_for_reconnect()
-        self._initialize = True
+    async def _redirected(self, answer: AskError) -> tuple[ClusterNode, bool]:
+        """Return the node that a command is sent to instead, and whether it is only to be asked."""
+        # By redis-py's tree a MovedError, for good, is an AskError, for this one command.
+        asking = not isinstance(answer, MovedError)
+        if isinstance(answer, MovedError):
+            await self.nodes_manager.move_slot(answer)
+        node = ClusterNode(answer.host, answer.port, **self.connection_kwargs)
+        return self.nodes_manager.nodes_cache.get(node.name, node), asking
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

@@ -72,11 +72,11 @@ class Script:
         # WAIT counts for the writes of its own connection alone, and a script cannot wait.
         wait = ("WAIT", replicas, WAIT_MILLISECONDS)
         result, confirmed = await self._together(keys[0], ("EVALSHA", self.digest, *parts), wait)
-        if isinstance(result, NoScriptError):
-            result, confirmed = await self._together(keys[0], ("EVAL", self._source, *parts), wait)
-        elif isinstance(result, ReadOnlyError) and isinstance(self._redis, MasterClient):
+        if isinstance(result, ReadOnlyError) and isinstance(self._redis, MasterClient):
             # The master was demoted, and nothing was done: once more, to the new one.
             result, confirmed = await self._together(keys[0], ("EVALSHA", self.digest, *parts), wait)
+        if isinstance(result, NoScriptError):
+            result, confirmed = await self._together(keys[0], ("EVAL", self._source, *parts), wait)
         if isinstance(result, Exception):
             raise result
         return result, isinstance(confirmed, int) and confirmed >= replicas

@@ -1,6 +1,5 @@
 """Stores of several servers, started for a test that breaks them, and the services over them in process."""
 
-
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -79,5 +78,3 @@ def open_replica(sandbox: FastAPI, pem: str, clock: Clock) -> OpenReplica:
             yield server
 
     return opened
-
-

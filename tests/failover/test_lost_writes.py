@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 
-
 import httpx
 import pytest
 

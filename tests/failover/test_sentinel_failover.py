@@ -51,9 +51,7 @@ async def test_after_a_failover_everything_works_again_without_a_restart(
         answers: list[httpx.Response] = []
         replication.kill()
         began = time.monotonic()
-        await until(
-            lambda: refreshed(client, tokens["refresh_token"], answers), seconds=FAILOVER_SECONDS
-        )
+        await until(lambda: refreshed(client, tokens["refresh_token"], answers), seconds=FAILOVER_SECONDS)
         for answer in answers[:-1]:
             refused(answer, 503, "temporarily_unavailable")
             assert int(answer.headers["retry-after"]) >= 1

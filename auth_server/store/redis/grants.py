@@ -101,7 +101,7 @@ class RedisGrantStore:
         self._redis = redis
         self._replicas = replicas
         self._watch = watch
-        self._recent = recent or RecentRevocations(clock)
+        self._recent = RecentRevocations(clock) if recent is None else recent
         self._on_miss = on_miss
         self._clock = clock
         self._lifetimes = lifetimes
