@@ -25,6 +25,10 @@ class Fault(StrEnum):
     READ_ONLY = "-READONLY You can't write against a read only replica."
     OUT_OF_MEMORY = "-OOM command not allowed when used memory > 'maxmemory'."
     NO_PASSWORD = "-NOAUTH Authentication required."
+    NO_REPLICAS = "-NOREPLICAS Not enough good replicas to write."
+    DISK_FULL = "-MISCONF Errors writing to the AOF file: No space left on device"
+    CLUSTER_DOWN = "-CLUSTERDOWN The cluster is down"
+    NO_RIGHT = "-NOPERM User default has no permissions to run the 'info' command"
 
 
 @dataclass

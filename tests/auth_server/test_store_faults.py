@@ -13,6 +13,7 @@ from auth_server.settings import AuthSettings
 from dev.flow import Browser, OAuthClient, Pkce, callback_of, forms_of
 from shared.clock import Clock
 from shared.redis.client import connect
+from shared.web.health import UNREADY_SECONDS
 from tests.auth_server.answers import refused, told_to_the_person
 from tests.auth_server.conftest import OpenServer
 from tests.auth_server.deployment import ADA, AuthServer, ValTown, running
@@ -22,7 +23,16 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
-FAST = [Fault.REFUSED, Fault.LOADING, Fault.READ_ONLY, Fault.OUT_OF_MEMORY, Fault.NO_PASSWORD]
+FAST = [
+    Fault.REFUSED,
+    Fault.LOADING,
+    Fault.READ_ONLY,
+    Fault.OUT_OF_MEMORY,
+    Fault.NO_PASSWORD,
+    Fault.NO_REPLICAS,
+    Fault.DISK_FULL,
+    Fault.CLUSTER_DOWN,
+]
 
 Request = Callable[[], Awaitable[httpx.Response]]
 
@@ -199,9 +209,13 @@ async def test_a_revocation_whose_reply_was_lost_is_not_reported_as_done(
 @pytest.mark.parametrize("fault", [*FAST, Fault.SILENT], ids=lambda fault: fault.name)
 async def test_what_needs_no_store_goes_on(server: AuthServer, wire: Wire, fault: Fault) -> None:
     http = server.visitor()
+    assert (await http.get("/readyz")).status_code == 200
     wire.cut(fault)
     for path in ("/.well-known/oauth-authorization-server", "/.well-known/jwks.json", "/healthz", "/metrics"):
         assert (await http.get(path)).status_code == 200
+    # One blip is forgiven: it would take all replicas out of service at once.
+    assert (await http.get("/readyz")).status_code == 200
+    server.clock.advance(UNREADY_SECONDS)
     ready = await http.get("/readyz")
     assert ready.status_code == 503
     assert int(ready.headers["retry-after"]) >= 1
@@ -259,6 +273,71 @@ async def test_a_server_that_starts_before_its_store_is_ready_once_the_store_is(
         # One, or two when the key that stands by is there already.
         assert (await http.get("/.well-known/jwks.json")).json()["keys"]
         assert await server.works()
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+async def test_a_store_that_evicts_makes_a_replica_unready_until_it_does_not(
+    server: AuthServer, redis: Redis, policy: str
+) -> None:
+    http = server.visitor()
+
+    async def told(state: str) -> bool:
+        return bool((await http.get("/readyz")).json()["checks"]["eviction"] == state)
+
+    await until(lambda: told("ok"))
+    await redis.config_set("maxmemory-policy", policy)
+    try:
+        await until(lambda: told("failing"))
+        assert (await http.get("/readyz")).status_code == 503
+    finally:
+        await redis.config_set("maxmemory-policy", "noeviction")
+    await until(lambda: told("ok"))
+
+
+async def test_a_full_store_refuses_what_adds_and_takes_what_revokes(
+    server: AuthServer, redis: Redis
+) -> None:
+    client = await server.registered()
+    code, pkce = await server.code(client)
+    tokens = await client.tokens(server.browser())
+    other = await client.tokens(server.browser())
+    await redis.config_set("maxmemory", 1)
+    try:
+        is_unavailable(await client.redeem(code, pkce.verifier), "redeem")
+        is_unavailable(await client.refresh(tokens["refresh_token"]), "refresh")
+        assert (await client.revoke(other["refresh_token"])).status_code == 200
+        assert await server.is_denied(other)
+    finally:
+        await redis.config_set("maxmemory", 0)
+    assert (await client.redeem(code, pkce.verifier)).status_code == 200
+    assert (await client.refresh(tokens["refresh_token"])).status_code == 200
+
+
+async def test_a_store_without_the_replicas_it_wants_is_503_and_reads_go_on(
+    server: AuthServer, redis: Redis
+) -> None:
+    client = await server.registered()
+    tokens = await client.tokens(server.browser())
+    await redis.config_set("min-replicas-to-write", 1)
+    try:
+        is_unavailable(await client.refresh(tokens["refresh_token"]), "refresh")
+        is_unavailable(await client.revoke(tokens["refresh_token"]), "revoke")
+        assert (await client.introspect(tokens["access_token"])).json()["active"]
+    finally:
+        await redis.config_set("min-replicas-to-write", 0)
+    assert (await client.refresh(tokens["refresh_token"])).status_code == 200
+
+
+async def test_a_store_that_forgot_its_scripts_is_no_fault(server: AuthServer, redis: Redis) -> None:
+    client = await server.registered()
+    code, pkce = await server.code(client)
+    await redis.script_flush()
+    tokens = (await client.redeem(code, pkce.verifier)).json()
+    await redis.script_flush()
+    newer = (await client.refresh(tokens["refresh_token"])).json()
+    await redis.script_flush()
+    assert (await client.revoke(newer["refresh_token"])).status_code == 200
+    assert await server.is_denied(newer)
 
 
 async def test_a_server_with_another_encryption_key_than_its_store_is_never_ready(
