@@ -1,4 +1,4 @@
-"""A master that dies or is demoted: 503 until another one is there, then everything goes on without a restart."""
+"""A master that dies or is demoted: 503 until another is there, then all goes on without a restart."""
 
 import asyncio
 import time
