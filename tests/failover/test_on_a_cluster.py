@@ -189,8 +189,8 @@ async def test_a_slot_that_moves_is_followed_by_commands_and_by_scripts_that_wai
         ids = [node.execute_command("CLUSTER MYID").decode() for node in (old, new)]
         new.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", ids[0])
         old.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", ids[1])
-        # ASK: the key is gone from the old node, which still owns the slot. Of the connections to the new one,
-        # only that on which it was asked for takes the command.
+        # ASK: the key is gone from the old node, which still owns the slot. Of the connections to the new
+        # one, only that on which it was asked for takes the command.
         old.delete(key)
         there = next(name for name in map(str, range(10_000)) if slot_of(name) in cluster.slots[target])
         await asyncio.gather(*(redis.get(there) for _ in range(8)))

@@ -42,7 +42,7 @@ def test_a_cluster_is_read_with_tls() -> None:
     ("url", "sentence"),
     [
         ("http://h", "must start with"),
-        ("redis+sentinal://h/s", "must start with"),
+        ("redis+sentry://h/s", "must start with"),
         ("sentinel://h/s", "must start with"),
         ("redis+sentinel:h/s", "must start with"),
         ("redis+sentinel://h:26379", "must end in the service's name"),
