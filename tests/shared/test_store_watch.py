@@ -1,5 +1,7 @@
 """What is noticed of the store beside the requests: its policy, and that other servers hold the data."""
 
+import asyncio
+
 import pytest
 from redis.asyncio import Redis
 
@@ -11,6 +13,7 @@ from shared.redis.scripts import load_script
 from shared.redis.watch import EPOCH_KEY, StoreWatch
 from shared.web.health import UNREADY_SECONDS, steady
 from tests.auth_server.faulty_wire import Fault, wire_to
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -105,6 +108,23 @@ async def test_a_script_that_the_store_forgot_is_sent_again(redis: Redis) -> Non
         await redis.script_flush()
         taken = await take.settled(keys=[f"vt:limit:test:{number}"], args=[0, 1000, 5, 1], replicas=1)
         assert taken == (0, False)
+
+
+async def test_a_script_that_settles_something_runs_to_its_end_though_whoever_asked_is_gone(
+    redis: Redis,
+) -> None:
+    take = load_script(redis, "shared.redis.lua", "take_tokens")
+    await redis.ping()
+    asked = asyncio.create_task(take.settled(keys=["vt:limit:test:"], args=[0, 1000, 5, 1]))
+    await asyncio.sleep(0)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+
+    async def taken() -> bool:
+        return bool(await redis.exists("vt:limit:test:"))
+
+    await until(taken)
 
 
 def test_whoever_waits_for_replicas_waits_longer_for_the_answer() -> None:
