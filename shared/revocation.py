@@ -100,6 +100,10 @@ class RevocationList:
     def is_fresh(self, grant_id: str | None = None) -> bool:
         """Return whether everything published up to FRESH_SECONDS ago is known.
 
+        About one grant and the signing keys, or else about all there is.
+        """
+        return self.age(grant_id) < FRESH_SECONDS
+
     @property
     def is_connected(self) -> bool:
         """Whether the feed of every part of the store is being followed."""

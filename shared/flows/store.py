@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from shared.flows.steps import FACTS, FLOW_SECONDS, Entry, Step
 from shared.logs import redact
-from shared.redis.scripts import load_script
+from shared.redis.scripts import Argument, load_script
 
 MOST_STEPS: Final = 40
 """Steps of one attempt."""
@@ -75,10 +75,8 @@ class FlowStore:
         """
         if len(additions) == 1:
             return [Added(await self._add(keys=_keys(additions[0]), args=_arguments(additions[0])))]
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for addition in additions:
-                await self._add(keys=_keys(addition), args=_arguments(addition), client=pipeline)
-            return [Added(outcome) for outcome in await pipeline.execute()]
+        calls = [(_keys(addition), _arguments(addition)) for addition in additions]
+        return [Added(outcome) for outcome in await self._add.each(calls)]
 
     async def of_grants(self, grant_ids: Sequence[str]) -> dict[str, str]:
         """Return the attempts that grants came from, as far as they are remembered."""
@@ -127,7 +125,7 @@ def _keys(addition: Addition) -> list[str]:
     return [_key(addition.flow)]
 
 
-def _arguments(addition: Addition) -> list[str | int]:
+def _arguments(addition: Addition) -> list[Argument]:
     most = MOST_REFUSALS if addition.entry.step in _REFUSALS else MOST_STEPS
     life = FLOW_SECONDS if addition.begins else 0
     return [_written(addition.entry), most, life, int(addition.once)]

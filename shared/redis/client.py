@@ -12,9 +12,8 @@ from redis.exceptions import RedisError
 from shared.redis.address import Kind, StoreAddress, parse_address
 from shared.redis.cluster import ClusterClient
 from shared.redis.connections import MAX_CONNECTIONS, POOL_WAIT_SECONDS, no_retry, options
-from shared.redis.sentinel import connect_to_master
-
 from shared.redis.measured import MeasuredRedis
+from shared.redis.sentinel import connect_to_master
 
 StoreError = RedisError
 """Any fault of the store. It becomes 503 with Retry-After, never a refusal of the caller's credentials."""

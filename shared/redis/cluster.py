@@ -15,6 +15,7 @@ from redis.exceptions import TimeoutError as StoreTimeoutError
 
 from shared.redis.address import StoreAddress
 from shared.redis.connections import MAX_CONNECTIONS, POOL_WAIT_SECONDS, no_retry, options
+from shared.redis.measured import measured, operation_of
 
 _REDIRECTIONS: Final = 3
 
@@ -53,8 +54,9 @@ class ClusterClient(RedisCluster):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Execute a command where its key is."""
         try:
-            async with self._turn():
-                return await super().execute_command(*args, **options)
+            with measured(operation_of(args)):
+                async with self._turn():
+                    return await super().execute_command(*args, **options)
         except RedisClusterException as error:
             # Such as a slot that no node serves; by redis-py's tree this would be a bug of ours.
             raise StoreConnectionError(str(error)) from error

@@ -36,7 +36,7 @@ class MeasuredRedis(Redis):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Run one command."""
-        with _measured(_operation_of(args)):
+        with measured(operation_of(args)):
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
@@ -46,12 +46,13 @@ class MeasuredRedis(Redis):
 
 class _MeasuredPipeline(Pipeline):
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        with _measured("transaction" if self.is_transaction else "pipeline"):
+        with measured("transaction" if self.is_transaction else "pipeline"):
             return await super().execute(raise_on_error)
 
 
 @contextmanager
-def _measured(operation: str) -> Iterator[None]:
+def measured(operation: str) -> Iterator[None]:
+    """Time what is done with the store under a name, and count it when it fails."""
     started = time.perf_counter()
     try:
         with tracing.store_span(operation):
@@ -67,7 +68,8 @@ def _measured(operation: str) -> Iterator[None]:
         STORE_SECONDS.of(operation).observe(time.perf_counter() - started)
 
 
-def _operation_of(command: tuple[Any, ...]) -> str:
+def operation_of(command: tuple[Any, ...]) -> str:
+    """Return what a command is called in metrics: a script by its name."""
     name = str(command[0])
     if name == "EVALSHA":
         return SCRIPT_NAMES.get(command[1], "script")

@@ -45,6 +45,26 @@ class Script:
         except NoScriptError:
             return await self._execute("EVAL", self._source, *parts)
 
+    async def each(self, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Any]:
+        """Return what the script returns for each of these keys and arguments, sent together.
+
+        Each call is atomic, all of them together are not, and their keys may be anywhere.
+
+        Raises:
+            StoreError: one failed, or nothing is known about it.
+        """
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for keys, args in calls:
+                pipeline.execute_command("EVALSHA", self.digest, len(keys), *keys, *args)
+            replies = list(await pipeline.execute(raise_on_error=False))
+        for number, reply in enumerate(replies):
+            if isinstance(reply, NoScriptError):
+                keys, args = calls[number]
+                replies[number] = await self(keys=keys, args=args)
+            elif isinstance(reply, Exception):
+                raise reply
+        return replies
+
     async def settled(
         self, *, keys: Sequence[str], args: Sequence[Argument], replicas: int = 0
     ) -> tuple[Any, bool]:

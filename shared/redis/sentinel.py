@@ -7,7 +7,7 @@ and the pool replaces each connection of an older one before it is used again.
 import asyncio
 from typing import Any, Final, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
 from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import ConnectionError as StoreConnectionError
@@ -17,6 +17,7 @@ from redis.exceptions import TimeoutError as StoreTimeoutError
 from shared.logs import get_logger
 from shared.redis.address import Node, StoreAddress
 from shared.redis.connections import MAX_CONNECTIONS, POOL_WAIT_SECONDS, no_retry, options
+from shared.redis.measured import MeasuredRedis
 
 _MASTER: Final = ("master", b"master")
 _log = get_logger("store:sentinel")
@@ -139,16 +140,16 @@ class _MasterPool(BlockingConnectionPool):
         await super().ensure_connection(connection)
 
 
-class MasterClient(Redis):
+class MasterClient(MeasuredRedis):
     """A client of the master. A command that a demoted master refused is sent once more, to the new one."""
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Execute a command."""
         try:
-            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            return await super().execute_command(*args, **options)
         except ReadOnlyError:
             # A script stops at its first write then: nothing was done.
-            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            return await super().execute_command(*args, **options)
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Close every connection, those to the sentinels too."""
