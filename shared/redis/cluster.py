@@ -18,6 +18,8 @@ from shared.redis.connections import MAX_CONNECTIONS, POOL_WAIT_SECONDS, no_retr
 from shared.redis.measured import measured, operation_of
 
 _REDIRECTIONS: Final = 3
+_NOT_SERVED: Final = (RedisClusterException, KeyError)
+"""What redis-py raises where no node has a slot. By its tree that would be a bug of ours."""
 
 
 class ClusterClient(RedisCluster):
@@ -57,9 +59,8 @@ class ClusterClient(RedisCluster):
             with measured(operation_of(args)):
                 async with self._turn():
                     return await super().execute_command(*args, **options)
-        except RedisClusterException as error:
-            # Such as a slot that no node serves; by redis-py's tree this would be a bug of ours.
-            raise StoreConnectionError(str(error)) from error
+        except _NOT_SERVED as error:
+            raise self._not_served(error) from error
 
     async def execute_together(self, key: str, *commands: Sequence[Any]) -> list[Any]:
         """Return the replies to commands that follow each other on one connection, to the node of a key.
@@ -119,10 +120,14 @@ class ClusterClient(RedisCluster):
     def _node_of(self, key: str) -> ClusterNode:
         try:
             node = self.nodes_manager.get_node_from_slot(self.slot_of(key))
-        except RedisClusterException as error:
-            self._initialize = True
-            raise StoreConnectionError(str(error)) from error
+        except _NOT_SERVED as error:
+            raise self._not_served(error) from error
         return node
+
+    def _not_served(self, error: Exception) -> StoreConnectionError:
+        # Next time the nodes are asked anew.
+        self._initialize = True
+        return StoreConnectionError(f"a hash slot is not served: {error}")
 
     async def _execute_command(self, target_node: ClusterNode, *args: Any, **options: Any) -> Any:
         # In place of redis-py's, which sends ASKING on one connection and the command on another, and closes
@@ -197,5 +202,6 @@ class _Pipeline(ClusterPipeline):
         """Execute the commands, each where its key is."""
         try:
             return list(await super().execute(raise_on_error, allow_redirections))
-        except RedisClusterException as error:
-            raise StoreConnectionError(str(error)) from error
+        except _NOT_SERVED as error:
+            self.cluster_client._initialize = True
+            raise StoreConnectionError(f"a hash slot is not served: {error}") from error

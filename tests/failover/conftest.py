@@ -51,6 +51,13 @@ def fragile_cluster(binary: Binary, tmp_path: Path) -> Iterator[Cluster]:
         yield started
 
 
+@pytest.fixture
+def replicated_cluster(binary: Binary, tmp_path: Path) -> Iterator[Cluster]:
+    """Return three primaries with a replica each, which a test may break."""
+    with _or_skip(serve_cluster(binary, tmp_path / "cluster", replicas=1)) as started:
+        yield started
+
+
 class _or_skip:  # noqa: N801
     """Skips the test, with the reason, where this kind of store cannot be started."""
 

@@ -18,7 +18,7 @@ from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore, gran
 from dev.local_replication import Cluster
 from shared.background import running as beside
 from shared.clock import Clock
-from shared.redis.client import connect
+from shared.redis.client import StoreError, connect
 from shared.redis.cluster import as_cluster
 from shared.redis.scripts import load_script
 from shared.redis.shards import slot_of
@@ -217,3 +217,59 @@ async def test_a_script_that_touches_two_slots_is_refused(redis: Redis) -> None:
     script = load_script(redis, "auth_server.store.redis.lua", "revoke_access_token", prelude="transitions")
     with pytest.raises(RedisError):
         await script(keys=["vt:deny:{a}", "vt:deny:{b}"], args=["a", 1, "vt:feed"])
+
+
+async def test_a_slot_that_no_node_serves_is_a_fault_of_the_store(fragile_cluster: Cluster) -> None:
+    slot = slot_of("nowhere")
+    for number in fragile_cluster.slots:
+        with fragile_cluster.client(number) as node:
+            node.execute_command("CLUSTER DELSLOTS", slot)
+    async with connect(fragile_cluster.url) as redis:
+        take = load_script(redis, "shared.redis.lua", "take_tokens")
+        with pytest.raises(StoreError):
+            await redis.get("nowhere")
+        with pytest.raises(StoreError):
+            await take.settled(keys=["nowhere"], args=[0, 1000, 5, 1], replicas=1)
+        async with redis.pipeline(transaction=False) as pipeline:
+            pipeline.get("nowhere")
+            with pytest.raises(StoreError):
+                await pipeline.execute()
+
+
+async def test_after_a_primary_died_its_replica_goes_on_without_a_restart(
+    replicated_cluster: Cluster, open_replica: OpenReplica, clock: Clock
+) -> None:
+    async with (
+        open_replica(replicated_cluster.url, redis_wait_replicas=1) as server,
+        connect(replicated_cluster.url) as own,
+    ):
+        client = await server.registered()
+        tokens = await client.tokens(server.browser())
+        grant_id = server.app.state.services.issuer.read_refresh_token(tokens["refresh_token"]).grant_id
+        slot = slot_of(grant_key(grant_id))
+        primary = next(number for number, slots in replicated_cluster.slots.items() if slot in slots)
+        revocations = RevocationList(own, clock)
+        async with beside({"feed": revocations.run, "beats": revocations.send_beats}, namespace="test"):
+
+            async def fresh() -> bool:
+                return revocations.is_fresh()
+
+            await until(fresh)
+            replicated_cluster.kill(primary)
+            answers = []
+
+            async def works() -> bool:
+                answers.append(await client.refresh(tokens["refresh_token"]))
+                return answers[-1].status_code == 200
+
+            await until(works, seconds=2 * SECONDS)
+            for answer in answers[:-1]:
+                refused(answer, 503, "temporarily_unavailable")
+            # The promoted one has no replica left that could confirm it.
+            refused(await client.revoke(answers[-1].json()["refresh_token"]), 503, "temporarily_unavailable")
+
+            async def heard() -> bool:
+                return revocations.is_fresh() and revocations.is_revoked(grant_id, "token")
+
+            await until(heard, seconds=2 * SECONDS)
+            assert await server.redis.hget("vt:meta:epoch", "changed_at") != "0"
