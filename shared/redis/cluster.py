@@ -8,8 +8,9 @@ from typing import Any, Final
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode, ClusterPipeline, PipelineCommand
 from redis.asyncio.connection import Connection, SSLConnection
+from redis.cluster import get_node_name
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, MovedError, RedisClusterException
+from redis.exceptions import AskError, ClusterDownError, MovedError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as StoreConnectionError
 from redis.exceptions import TimeoutError as StoreTimeoutError
 
@@ -28,6 +29,7 @@ class ClusterClient(RedisCluster):
     def __init__(self, address: StoreAddress) -> None:
         """Take where some of the nodes are; it connects on first use."""
         self.address = address
+        self._shards: dict[tuple[str, int], frozenset[int]] = {}
         self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
         tls: dict[str, Any] = dict(address.tls_options)
         super().__init__(
@@ -52,6 +54,12 @@ class ClusterClient(RedisCluster):
         except RedisClusterException as error:
             raise StoreConnectionError(str(error)) from error
         return self
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        # redis-py closes none while it means to learn the slots anew.
+        self._initialize = False
+        await super().aclose()
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Execute a command where its key is."""
@@ -88,17 +96,29 @@ class ClusterClient(RedisCluster):
         return int(key_slot(key.encode()))
 
     async def shards(self) -> dict[tuple[str, int], frozenset[int]]:
-        """Return the address of every primary with its slots, as the cluster says now."""
-        self._initialize = True
-        await self.initialize()
-        try:
-            await self.nodes_manager.initialize()
-        except RedisClusterException as error:
-            raise StoreConnectionError(str(error)) from error
+        """Return the address of every primary with its slots, as one of the nodes says now."""
+        if self._initialize:
+            await self.initialize()
+        # Not by `initialize`: it makes every connection a new one.
+        asked, ranges = await self._slot_ranges()
         found: dict[tuple[str, int], set[int]] = {}
-        for slot, nodes in self.nodes_manager.slots_cache.items():
-            found.setdefault((str(nodes[0].host), int(nodes[0].port)), set()).add(slot)
-        return {node: frozenset(slots) for node, slots in found.items()}
+        for first, last, (host, port, *_), *_replicas in ranges:
+            # A node that does not know its own name leaves it out.
+            found.setdefault((host or asked, int(port)), set()).update(range(first, last + 1))
+        shards = {node: frozenset(slots) for node, slots in found.items()}
+        if self._shards != shards:
+            self._initialize = bool(self._shards)
+            self._shards = shards
+        return shards
+
+    async def _slot_ranges(self) -> tuple[str, Sequence[Any]]:
+        reasons = []
+        for node in self.get_nodes():
+            try:
+                return str(node.host), await node.execute_command("CLUSTER SLOTS")
+            except (RedisError, OSError) as error:
+                reasons.append(f"{node.name}: {error}")
+        raise StoreConnectionError(f"no node of the cluster answers: {', '.join(reasons)}")
 
     def client_of(self, host: str, port: int) -> Redis:
         """Return a client of one node, with a few connections of its own."""
@@ -174,8 +194,14 @@ class ClusterClient(RedisCluster):
         asking = not isinstance(answer, MovedError)
         if isinstance(answer, MovedError):
             await self.nodes_manager.move_slot(answer)
-        node = ClusterNode(answer.host, answer.port, **self.connection_kwargs)
-        return self.nodes_manager.nodes_cache.get(node.name, node), asking
+        known = self.nodes_manager.nodes_cache
+        name = get_node_name(answer.host, answer.port)
+        if name not in known:
+            self._initialize = True
+            await self.initialize()
+        if name not in known:
+            raise StoreConnectionError("sent to a node that the cluster does not tell of")
+        return known[name], asking
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

@@ -1,5 +1,6 @@
 """Grants: `vt:{<grant id>}:grant`, `:code`, `:successor`, `:credential`, deny keys; all in one hash slot."""
 
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -344,7 +345,7 @@ class RedisGrantStore:
     async def _deny(self, grant_id: str, token_id: str | None, *, until: float, replicas: int = 0) -> None:
         """Let every mcp_server refuse one token, or the whole grant, up to a second since the epoch."""
         entry = f"{grant_id}:{token_id}" if token_id else grant_id
-        seconds = max(int(until - self._clock.now()), _SKEW_SECONDS)
+        seconds = max(math.ceil(until - self._clock.now()), _SKEW_SECONDS)
         args: list[Argument] = [entry, seconds, CHANNEL]
         _, is_safe = await self._revoke_token.settled(
             keys=[deny_key(grant_id, token_id)], args=args, replicas=replicas
