@@ -11,7 +11,7 @@ from dev.flow import OAuthClient
 from dev.local_replication import SERVICE, Replication
 from shared.background import running as beside
 from shared.clock import Clock
-from shared.redis.client import connect
+from shared.redis.client import StoreError, connect
 from shared.redis.scripts import load_script
 from shared.revocation import RevocationList, deny_key
 from tests.auth_server.answers import refused
@@ -134,3 +134,22 @@ async def test_without_any_sentinel_the_answer_is_503_in_time(
         async with asyncio.timeout(5):
             answers = await asyncio.gather(*(client.refresh("vtr_x") for _ in range(40)))
         assert {answer.status_code for answer in answers} == {503}
+
+
+async def test_passwords_of_the_store_and_of_the_sentinels_are_used(replication: Replication) -> None:
+    for sentinel in _sentinel_urls(replication):
+        async with connect(sentinel) as asked:
+            await asked.execute_command("SENTINEL", "SET", SERVICE, "auth-pass", "store secret")
+            await asked.execute_command("ACL", "SETUSER", "default", ">sentinel secret")
+    for number in (1, 0):
+        with replication.client(number) as server:
+            server.config_set("masterauth", "store secret")
+            server.config_set("requirepass", "store secret")
+    hosts = replication.url.removeprefix("redis+sentinel://")
+    right = f"redis+sentinel://:store%20secret@{hosts}?sentinel_password=sentinel%20secret"
+    async with connect(right) as redis:
+        assert await redis.ping()
+    for wrong in (right.replace("store%20secret", "x"), right.replace("sentinel%20secret", "x")):
+        async with connect(wrong) as redis:
+            with pytest.raises(StoreError):
+                await redis.ping()
