@@ -1,4 +1,4 @@
-"""After a failover an mcp_server reads the revocations anew, though its connection to the feed never broke."""
+"""After a failover an mcp_server reads the revocations anew, though its feed was never cut."""
 
 import pytest
 from redis.exceptions import RedisError
