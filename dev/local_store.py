@@ -85,7 +85,8 @@ def serve(
     folder.mkdir(parents=True, exist_ok=True)
     for attempt in range(1, _ATTEMPTS + 1):
         port = free_port()
-        child = start("store", _command(binary, folder, port, persist, options or {}), folder / "server.log")
+        command = command_line(binary, folder, port, persist=persist, more=options)
+        child = start("store", command, folder / "server.log")
         try:
             if _answers(child, port):
                 yield Running(f"redis://127.0.0.1:{port}/0", child)
@@ -120,7 +121,10 @@ def client_of(url: str) -> Redis:
     return Redis(host=host, port=port, db=address.database, **limits)
 
 
-def _command(binary: Binary, folder: Path, port: int, persist: bool, more: Mapping[str, str]) -> list[str]:
+def command_line(
+    binary: Binary, folder: Path, port: int, *, persist: bool, more: Mapping[str, str] | None = None
+) -> list[str]:
+    """Return the command that serves on 127.0.0.1, as `serve` does, with more options."""
     options = {
         "bind": "127.0.0.1",
         "port": str(port),
@@ -128,7 +132,7 @@ def _command(binary: Binary, folder: Path, port: int, persist: bool, more: Mappi
         "save": "",
         "appendonly": "yes" if persist else "no",
         "maxmemory-policy": "noeviction",
-        **more,
+        **(more or {}),
     }
     return [str(binary.path), *(part for name, value in options.items() for part in (f"--{name}", value))]
 

@@ -6,6 +6,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
+from shared.redis import closed_transport
+
+closed_transport.install()
+
 MAX_CONNECTIONS: Final = 32
 CONNECT_SECONDS: Final = 0.25
 REPLY_SECONDS: Final = 0.4

@@ -1,0 +1,26 @@
+"""Makes redis-py tell a connection that is closed already from a bug of ours, also under uvloop.
+
+Writing to a transport that has just been closed is an OSError with asyncio's own loop, and redis-py makes a
+ConnectionError of it. uvloop raises RuntimeError instead, which redis-py lets through: a store that restarts
+would then be answered as 500, a fault of ours, where it must be 503.
+"""
+
+import errno
+from collections.abc import Iterable
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection
+
+_send: Any = AbstractConnection._send_packed_command
+
+
+async def _send_or_lose(self: AbstractConnection, command: Iterable[bytes]) -> None:
+    try:
+        await _send(self, command)
+    except RuntimeError as error:
+        raise ConnectionResetError(errno.ECONNRESET, "The connection was closed") from error
+
+
+def install() -> None:
+    """Apply this to every connection of redis-py's asyncio client: to one server, by Sentinel, to a cluster."""
+    AbstractConnection._send_packed_command = _send_or_lose  # type: ignore[method-assign]
