@@ -79,6 +79,9 @@ interop: setup ## Run real MCP clients against two replicas of each service, and
 storms: setup ## Many clients with one code, refresh token or assertion at the same moment, on four replicas
 	@$(PY) -m dev.storms $(ARGS)
 
+chaos: setup ## Break one thing at a time under load, with real processes (ARGS=--write: docs/reliability.md)
+	@$(PY) -m dev.chaos $(ARGS)
+
 rotation: setup ## Rotate the signing key every 5 s under load, on three replicas of each service
 	@$(PY) -m dev.rotation $(ARGS)
 

@@ -215,14 +215,15 @@ def _build_oauth(
     # The issuer's path belongs to the URL of the keys; AUTH_SERVER_INTERNAL_URL replaces the origin alone.
     origin = settings.auth_server_internal_url or _origin(issuer)
     jwks = Jwks(to_issuer, clock, url=f"{origin}{urlsplit(issuer).path}/.well-known/jwks.json")
-    revocations = RevocationList(redis, clock, on_new_keys=jwks.changed)
+    sealer = settings.sealer
+    check = KeyCheck(redis, sealer)
+    revocations = RevocationList(redis, clock, on_new_keys=jwks.changed, holds_data=check.is_in_use)
 
     async def on_epoch() -> None:
         revocations.resync()
 
     watch = StoreWatch(redis, clock, on_epoch=on_epoch)
     server_token = settings.val_town_api_token
-    sealer = settings.sealer
     credentials = CredentialStore(redis, sealer, replicas=settings.redis_wait_replicas)
     tokens = ValTownTokens(
         credentials,
@@ -240,7 +241,7 @@ def _build_oauth(
         watch=watch,
         verifier=TokenVerifier(jwks, revocations, clock, issuer=issuer, resource=settings.mcp_resource_url),
         tokens=tokens,
-        has_right_key=_right_key(KeyCheck(redis, sealer)),
+        has_right_key=_right_key(check),
         tasks={
             "signing keys": jwks.follow,
             "revocation feed": revocations.run,

@@ -81,6 +81,14 @@ class KeyCheck:
         self._check(entered)
         return self._sealer.key_id in entered
 
+    async def is_in_use(self) -> bool:
+        """Return whether some process has begun to use the store: an emptied one has forgotten that.
+
+        Raises:
+            StoreError: the store did not answer.
+        """
+        return bool(await self._redis.exists(_KEY))
+
     async def names(self, key_id: str) -> bool:
         """Return whether some process seals, or has sealed, with this key.
 

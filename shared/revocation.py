@@ -15,7 +15,7 @@ slots.
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from redis.asyncio import Redis
@@ -75,6 +75,7 @@ class RevocationList:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         on_new_keys: Callable[[], None] = lambda: None,
+        holds_data: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         """Take the store's client, two clocks, and whom to tell of new signing keys.
 
@@ -83,11 +84,14 @@ class RevocationList:
             clock: the wall clock.
             monotonic: the clock that freshness is measured with, in seconds.
             on_new_keys: called when the issuer's keys changed, or may have while nobody listened.
+            holds_data: returns whether the store has data at all; one that has lost them proves nothing.
         """
         self._redis = redis
         self._clock = clock
         self.monotonic = monotonic
         self.on_new_keys = on_new_keys
+        self._holds_data = holds_data
+        self._is_empty = False
         self._denied: dict[str, float] = {}
         self._feeds: Sequence[_Feed] = ()
         self._keys_slot = slot_of(deny_key(*signing_key_entry("")))
@@ -155,10 +159,25 @@ class RevocationList:
         """Send a beat each second where the feed is followed, until cancelled."""
         while True:
             self._beat_wanted.clear()
-            await asyncio.gather(*(feed.send_beat() for feed in self._feeds if feed.is_listening))
+            if not await self._was_emptied():
+                await asyncio.gather(*(feed.send_beat() for feed in self._feeds if feed.is_listening))
             with suppress(TimeoutError):
                 async with asyncio.timeout(BEAT_SECONDS):
                     await self._beat_wanted.wait()
+
+    async def _was_emptied(self) -> bool:
+        """Return whether the store answers and has nothing: revocations are lost with all the rest."""
+        if self._holds_data is None:
+            return False
+        try:
+            is_empty = not await self._holds_data()
+        except (StoreError, OSError):
+            # Then a beat will not come back either.
+            return False
+        if is_empty and not self._is_empty:
+            _log.error("the store is empty: no auth_server has begun to use it, or it has lost its data")
+        self._is_empty = is_empty
+        return is_empty
 
     async def _follow_all(self, shards: Sequence[Shard]) -> None:
         # What was proved until now still holds, though maybe of other parts.

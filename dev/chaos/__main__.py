@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,10 +13,11 @@ import httpx
 import typer
 
 from dev.chaos import report
-from dev.chaos.faults import FAULTS, LIBFAKETIME, Fault, HeldPromiseError
+from dev.chaos.faults import FAULTS, LIBFAKETIME, Fault, HeldPromiseError, StoreKind
 from dev.chaos.people import PATIENCE_SECONDS, Ledger, People, Story, tell
 from dev.chaos.world import World, open_world
 from dev.deployment import ROOT
+from dev.local_replication import Cluster, Replication, serve_cluster, serve_replication
 from dev.local_store import Binary, CannotStartError, bundled, on_path
 
 PERSONS: Final = 4
@@ -68,14 +70,32 @@ def _binary() -> Binary:
 
 async def _run(binary: Binary, folder: Path, faults: Sequence[Fault]) -> list[Outcome]:
     outcomes = []
-    async with open_world(binary, folder) as world:
-        for fault in faults:
-            outcome = await _try(world, fault)
-            typer.echo(report.line(outcome))
-            for problem in outcome.problems:
-                typer.echo(f"       {problem}")
-            outcomes.append(outcome)
-    return outcomes
+    on_one = [fault for fault in faults if fault.store is StoreKind.ONE]
+    if on_one:
+        async with open_world(binary, folder / "one") as world:
+            outcomes = [_told(await _try(world, fault)) for fault in on_one]
+    for number, fault in enumerate(fault for fault in faults if fault.store is not StoreKind.ONE):
+        # What such a fault breaks is not mended: the next one gets a store of its own.
+        own = folder / f"several-{number}"
+        with _several(binary, own, fault.store) as servers:
+            async with open_world(binary, own, servers=servers, REDIS_WAIT_REPLICAS="1") as world:
+                outcomes.append(_told(await _try(world, fault)))
+    return sorted(outcomes, key=lambda outcome: FAULTS.index(outcome.fault))
+
+
+def _several(
+    binary: Binary, folder: Path, kind: StoreKind
+) -> AbstractContextManager[Replication] | AbstractContextManager[Cluster]:
+    if kind is StoreKind.SENTINEL:
+        return serve_replication(binary, folder / "store", replicas=2)
+    return serve_cluster(binary, folder / "store", replicas=1)
+
+
+def _told(outcome: Outcome) -> Outcome:
+    typer.echo(report.line(outcome))
+    for problem in outcome.problems:
+        typer.echo(f"       {problem}")
+    return outcome
 
 
 async def _try(world: World, fault: Fault) -> Outcome:
@@ -83,7 +103,8 @@ async def _try(world: World, fault: Fault) -> Outcome:
         nothing = tell(Ledger(), 0.0, 0.0, 0.0)
         return Outcome(fault, nothing, (), skipped="libfaketime is not installed")
     ledger = Ledger()
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+    # As the Caddyfile has it: every request on a connection of its own.
+    limits = httpx.Limits(max_connections=200, max_keepalive_connections=0)
     problems: list[str] = []
     async with httpx.AsyncClient(timeout=PATIENCE_SECONDS, limits=limits) as http:
         people = People(world, ledger, http)

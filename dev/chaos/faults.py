@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 import httpx
@@ -24,6 +25,14 @@ FRESH_SECONDS: Final = 5.0
 """After which mcp_server no longer trusts a list of revocations that it cannot prove fresh."""
 
 
+class StoreKind(Enum):
+    """What store the services run on."""
+
+    ONE = "one server"
+    SENTINEL = "a master, two replicas, three Sentinels"
+    CLUSTER = "a cluster, 3 + 3"
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault.
@@ -35,6 +44,7 @@ class Fault:
         seconds: how long it stays broken.
         holds: returns what else went wrong, by what was seen; empty when nothing did.
         recovery: seconds within which everything succeeds again after the repair.
+        store: how many servers it is.
     """
 
     id: str
@@ -43,6 +53,7 @@ class Fault:
     holds: Callable[[Story], list[str]] = lambda _story: []
     seconds: float = 3.0
     recovery: float = 5.0
+    store: StoreKind = StoreKind.ONE
 
 
 def _all_succeed(*kinds: str) -> Callable[[Story], list[str]]:
@@ -95,7 +106,7 @@ async def _documents_stay(world: World) -> None:
 
 @asynccontextmanager
 async def _store_killed(world: World, _people: People) -> AsyncIterator[None]:
-    world.store.kill()
+    world.one_store.kill()
     await _documents_stay(world)
     yield
     world.start_store()
@@ -103,12 +114,12 @@ async def _store_killed(world: World, _people: People) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _store_paused(world: World, _people: People) -> AsyncIterator[None]:
-    world.store.pause()
+    world.one_store.pause()
     try:
         await _documents_stay(world)
         yield
     finally:
-        world.store.resume()
+        world.one_store.resume()
 
 
 def _store_slow(seconds: float) -> Callable[[World, People], AbstractAsyncContextManager[None]]:
@@ -289,7 +300,7 @@ LIBFAKETIME: Final = next((path for path in _FAKETIME if os.path.exists(path)), 
 
 @asynccontextmanager
 async def _key_rotated(world: World, _people: People) -> AsyncIterator[None]:
-    settings = {**world.settings, "REDIS_URL": f"redis://127.0.0.1:{world.store.port}/0"}
+    settings = {**world.settings, "REDIS_URL": f"redis://127.0.0.1:{world.one_store.port}/0"}
     process = Process(
         "rotate", [*world.auth[0].command, "keys", "rotate"], 0, world.folder, world.auth[0].environ
     )
@@ -319,6 +330,15 @@ async def _rolling_restart(world: World, _people: People) -> AsyncIterator[None]
     yield
 
 
+@asynccontextmanager
+async def _primary_killed(world: World, _people: People) -> AsyncIterator[None]:
+    """Kill a server that takes writes; another one takes its place by itself."""
+    if world.servers is None:
+        raise HeldPromiseError("there is no other server")
+    world.servers.kill(0)
+    yield
+
+
 def _kill(replica: Process) -> None:
     replica.kill()
 
@@ -340,6 +360,7 @@ FAULTS: Final = (
     Fault("F3", "store slow, 1000 ms", _store_slow(1.0), _answers_within(2.5)),
     Fault("F4", "replies cut in the middle", _replies_cut, _answers_within(2.5)),
     Fault("F5", "store emptied, data restored", _store_emptied, recovery=10.0),
+    Fault("F6", "master killed, Sentinel failover", _primary_killed, seconds=5.0, store=StoreKind.SENTINEL),
     Fault(
         "F9",
         "store full (maxmemory 1)",
@@ -348,6 +369,7 @@ FAULTS: Final = (
     ),
     Fault("F10", "store may evict", _store_setting("maxmemory-policy", "allkeys-lru")),
     Fault("F12", "store forgets its scripts", _scripts_forgotten, _all_succeed("list", "call", "refresh")),
+    Fault("F13", "a primary of the cluster killed", _primary_killed, seconds=8.0, store=StoreKind.CLUSTER),
     Fault(
         "F14",
         "all auth_servers killed",
@@ -405,10 +427,12 @@ FAULTS: Final = (
         "F29",
         "one mcp_server hangs (SIGSTOP)",
         _replicas(lambda world: world.mcp[-1:], Process.pause, Process.resume),
+        seconds=6.0,
     ),
     Fault(
         "F29",
         "one auth_server hangs (SIGSTOP)",
         _replicas(lambda world: world.auth[-1:], Process.pause, Process.resume),
+        seconds=6.0,
     ),
 )

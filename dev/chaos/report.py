@@ -40,10 +40,11 @@ def document(outcomes: Sequence["Outcome"], store: str) -> str:
     rows = [_row(outcome) for outcome in outcomes]
     header = ("", "what happens", "for", *_KINDS, "longest without", "back after", "lost")
     explained = (
-        "The shares are of requests that succeeded from the beginning of the fault until seconds after its end; the "
-        "rest was 503 or no answer. *Longest without* is the longest time in which no request of some kind "
-        "succeeded, *back after* the time from the repair until the last failure. *Lost* counts sessions and "
-        f"revocations. The store was {store}."
+        "The shares are of requests that succeeded from the beginning of the fault until seconds after its "
+        "end; the rest was 503 or no answer. *Longest without* is the longest time in which no request of "
+        "some kind succeeded, *back after* the time from the repair until the last failure. *Lost* counts "
+        "sessions "
+        f"and revocations. The store was {store}."
     )
     notice = "<!-- Made by `make chaos`. -->"
     return "\n\n".join([notice, _INTRODUCTION, table(header, rows), explained]) + "\n"

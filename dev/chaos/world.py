@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from dev.chaos.link import Link
 from dev.deployment import AUTH, MCP, READY_SECONDS, SANDBOX, NotReadyError, environment, new_encryption_key
+from dev.local_replication import Cluster, Replication
 from dev.local_store import Binary, client_of, command_line
 from dev.processes import Child, free_port, start, stop
 
@@ -90,29 +91,46 @@ class Process:
 
 @dataclass(slots=True)
 class World:
-    """Everything that runs. `links` are by the name of the replica that uses them."""
+    """Everything that runs.
 
-    store: Process
+    Attributes:
+        store: the one store; None where there are several servers.
+        servers: the servers of a store that is several.
+        links: from each replica to the one store, by the replica's name.
+    """
+
+    store: Process | None
+    servers: Replication | Cluster | None
     sandbox: Process
     auth: list[Process]
     mcp: list[Process]
     links: dict[str, Link]
     settings: Mapping[str, str]
     folder: Path
-    extra: list[Process] = field(default_factory=list)
 
     @property
     def issuer(self) -> str:
         """OAUTH_ISSUER_URL."""
         return self.settings["OAUTH_ISSUER_URL"]
 
+    @property
+    def one_store(self) -> Process:
+        """The one store.
+
+        Raises:
+            NotReadyError: there are several servers.
+        """
+        if self.store is None:
+            raise NotReadyError("this store is several servers")
+        return self.store
+
     def redis(self) -> Redis:
-        """Return a client of the store that goes past the links."""
-        return client_of(f"redis://127.0.0.1:{self.store.port}/0")
+        """Return a client of the one store that goes past the links."""
+        return client_of(f"redis://127.0.0.1:{self.one_store.port}/0")
 
     def start_store(self) -> None:
         """Start the store, and wait until it has read its file."""
-        self.store.start()
+        self.one_store.start()
         deadline = time.monotonic() + READY_SECONDS
         with self.redis() as client:
             while time.monotonic() < deadline:
@@ -149,19 +167,28 @@ async def is_ready(http: httpx.AsyncClient, replica: Process) -> bool:
 
 @asynccontextmanager
 async def open_world(
-    binary: Binary, folder: Path, *, auth: int = 2, mcp: int = 2, **settings: str
+    binary: Binary,
+    folder: Path,
+    *,
+    servers: Replication | Cluster | None = None,
+    auth: int = 2,
+    mcp: int = 2,
+    **settings: str,
 ) -> AsyncIterator[World]:
     """Start everything, and end it at the end of the block.
 
     Args:
         binary: the store's server.
         folder: for logs and data.
+        servers: a store of several servers that runs already, in place of one that is started.
         auth: replicas of auth_server.
         mcp: replicas of mcp_server.
         settings: of both services, where they differ from a plain start.
     """
     port = free_port()
-    store = Process("store", command_line(binary, folder, port, persist=True), port, folder)
+    store = None
+    if servers is None:
+        store = Process("store", command_line(binary, folder, port, persist=True), port, folder)
     sandbox_port, auth_ports = free_port(), [free_port() for _ in range(auth)]
     mcp_ports = [free_port() for _ in range(mcp)]
     shared = {
@@ -174,9 +201,10 @@ async def open_world(
         **settings,
     }
     sandbox = _service("sandbox", SANDBOX.module, sandbox_port, folder, shared)
-    world = World(store, sandbox, [], [], {}, shared, folder)
+    world = World(store, servers, sandbox, [], [], {}, shared, folder)
     try:
-        world.start_store()
+        if store is not None:
+            world.start_store()
         sandbox.start()
         for number, own in enumerate(auth_ports):
             world.auth.append(await _replica(world, f"auth-{number}", AUTH.module, "AUTH_PORT", own))
@@ -189,7 +217,7 @@ async def open_world(
         await world.until_ready()
         yield world
     finally:
-        for process in (*world.extra, *world.mcp, *world.auth, sandbox, store):
+        for process in (*world.mcp, *world.auth, sandbox, *([store] if store else [])):
             process.end()
         for link in world.links.values():
             await link.close()
@@ -198,9 +226,12 @@ async def open_world(
 async def _replica(
     world: World, name: str, module: str, port_setting: str, port: int, **settings: str
 ) -> Process:
-    link = Link("127.0.0.1", world.store.port)
-    world.links[name] = link
-    own = {"REDIS_URL": f"redis://127.0.0.1:{await link.open()}/0", port_setting: str(port), **settings}
+    if world.servers is not None:
+        url = world.servers.url
+    else:
+        link = world.links[name] = Link("127.0.0.1", world.one_store.port)
+        url = f"redis://127.0.0.1:{await link.open()}/0"
+    own = {"REDIS_URL": url, port_setting: str(port), **settings}
     process = _service(name, module, port, world.folder, {**world.settings, **own})
     process.start()
     return process

@@ -22,5 +22,6 @@ async def _send_or_lose(self: AbstractConnection, command: Iterable[bytes]) -> N
 
 
 def install() -> None:
-    """Apply this to every connection of redis-py's asyncio client: to one server, by Sentinel, to a cluster."""
-    AbstractConnection._send_packed_command = _send_or_lose  # type: ignore[method-assign]
+    """Apply this to every connection of redis-py's asyncio client: to a server, by Sentinel, to a cluster."""
+    kind: Any = AbstractConnection
+    kind._send_packed_command = _send_or_lose

@@ -18,6 +18,7 @@ from mcp_server.protocol.features import Features
 from mcp_server.settings import McpSettings
 from shared.clock import Clock
 from shared.credentials import CredentialOwner, credential_key, seal_credential
+from shared.key_check import KeyCheck
 from shared.sealing import Sealer
 from tests.support.mcp_client import McpClient
 from tests.support.tokens import SigningKey, TokenMint
@@ -111,11 +112,14 @@ class Server:
 
 
 def server_opener(redis: Redis, clock: Clock, key: SigningKey, outside: Outside) -> OpenServer:
-    """Return a way to run a server with other settings or features; `ready=False` does not wait for it."""
+    """Return a way to run a server with other settings or features; `ready=False` does not wait for it.
+
+    With `claimed=False` the store is one that no auth_server has begun to use.
+    """
 
     @asynccontextmanager
     async def opened(
-        *, ready: bool = True, features: Features | None = None, **changes: Any
+        *, ready: bool = True, claimed: bool = True, features: Features | None = None, **changes: Any
     ) -> AsyncIterator[Server]:
         given = {
             "oauth_issuer_url": ISSUER,
@@ -126,6 +130,10 @@ def server_opener(redis: Redis, clock: Clock, key: SigningKey, outside: Outside)
         }
         settings = McpSettings.model_validate({**given, **changes})
         mint = TokenMint(key, settings.oauth_issuer_url, settings.mcp_resource_url)
+        # As an auth_server does: a store that nobody uses proves nothing about revocations.
+        check = KeyCheck(redis, Sealer(ENCRYPTION_KEY))
+        if claimed and not await check.is_in_use():
+            await check.claim()
         async with outside.client() as http:
             app = create_app(settings, redis=redis, http=http, clock=clock, features=features)
             transport = httpx.ASGITransport(app)
