@@ -88,6 +88,9 @@ rotation: setup ## Rotate the signing key every 5 s under load, on three replica
 mutation: setup ## Break each rule, one change at a time, and see whether a test notices (ARGS="--only …")
 	@$(PY) -m dev.mutation $(ARGS)
 
+overload: setup ## More than a replica can serve, and 5,000 clients that all refresh at once
+	@$(PY) -m dev.overload $(ARGS)
+
 bench: setup ## Measure against bare uvicorn and FastMCP, on one core each (ARGS=--quick)
 	@$(PY) -m dev.bench $(ARGS)
 

@@ -34,7 +34,7 @@ def main(
     if context.invoked_subcommand is not None:
         return
     # Only now: it takes longer to load than most commands take to run.
-    from auth_server.app import create_app
+    from auth_server.app import create_app, overload_policy
     from shared import tracing
 
     try:
@@ -62,6 +62,8 @@ def main(
         redis,
         service="auth_server",
         check=_key_check(settings, redis),
+        drain_seconds=settings.drain_seconds,
+        overload=overload_policy(settings, redis),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpcore
@@ -32,7 +33,7 @@ from auth_server.endpoints import (
     token,
     val_town_callback,
 )
-from auth_server.endpoints.errors import add_error_handlers, answer_bug
+from auth_server.endpoints.errors import add_error_handlers, answer_bug, answer_overload
 from auth_server.grants.authorization_code import AuthorizationCodeGrant
 from auth_server.grants.base import TokenGrant
 from auth_server.grants.refresh_token import RefreshTokenGrant
@@ -69,7 +70,7 @@ from shared.logs import get_logger
 from shared.metrics import describe_build
 from shared.oauth.errors import OAuthNotEnabled
 from shared.rate_limit import RateLimiter
-from shared.redis.client import StoreError
+from shared.redis.client import StoreError, is_saturated
 from shared.redis.watch import StoreWatch
 from shared.sealing import Sealer, UnsealError
 from shared.usage import UsageStore
@@ -77,11 +78,21 @@ from shared.web.cors import CorsMiddleware, CorsRule
 from shared.web.faults import FaultMiddleware
 from shared.web.health import health_router, steady, store_answers
 from shared.web.limits import HeaderLimitMiddleware
+from shared.web.overload import OverloadPolicy
 from shared.web.request_id import RequestIdMiddleware
 from shared.web.security_headers import SecurityHeadersMiddleware
 from shared.web.spans import telemetry
 
+_TAKE_ACCESS_AWAY: Final = ("/oauth/revoke", "/account/revoke", "/account/revoke-all", "/account/narrow")
+
 _log = get_logger("oauth:start")
+
+
+def overload_policy(settings: AuthSettings, redis: Redis) -> OverloadPolicy:
+    """Return how the service refuses what is too much for it."""
+    path = urlsplit(settings.oauth_issuer_url).path
+    first = frozenset(path + end for end in _TAKE_ACCESS_AWAY)
+    return OverloadPolicy(answer_overload, first, saturated=lambda: is_saturated(redis))
 
 
 def build_grants(

@@ -150,6 +150,8 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which our programs are found and know these settings alone."""
     ours = {*KNOWN_NAMES, "SANDBOX_HOST", "SANDBOX_PORT", "SANDBOX_DATA_DIR"}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
+    # No load balancer has to notice that one of them ends.
+    kept["DRAIN_SECONDS"] = "0"
     return {**kept, **settings, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 

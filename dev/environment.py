@@ -115,6 +115,8 @@ def make_plan(environ: Mapping[str, str], path: Path) -> Plan:
         "VAL_TOWN_API_URL": val_town,
         "VAL_TOWN_OAUTH_ISSUER": values.get("VAL_TOWN_OAUTH_ISSUER", _oauth_issuer(val_town, sandbox)),
         "PYTHONUNBUFFERED": "1",
+        # No load balancer has to notice that one of them ends.
+        "DRAIN_SECONDS": "0",
     }
     notes = [*_note_elsewhere("OAUTH_ISSUER_URL", issuer), *_note_elsewhere("MCP_RESOURCE_URL", resource)]
     if val_town == sandbox:

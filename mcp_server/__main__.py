@@ -30,7 +30,7 @@ def main(
     if context.invoked_subcommand is not None:
         return
     # Only now: the doctor needs none of it.
-    from mcp_server.app import create_app
+    from mcp_server.app import OVERLOAD, create_app
 
     try:
         settings = McpSettings.load()
@@ -53,6 +53,8 @@ def main(
         redis,
         service="mcp_server",
         check=_key_check(settings, redis),
+        drain_seconds=settings.drain_seconds,
+        overload=OVERLOAD,
     )
 
 

@@ -1,5 +1,6 @@
 """JSON logs, one object a line, in which no credential can appear; DEBUG namespaces as in npm's debug."""
 
+import atexit
 import json
 import logging
 import re
@@ -8,9 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 import structlog
+
+from shared.log_output import LogOutput
 
 REDACTED: Final = "[redacted]"
 
@@ -141,7 +144,9 @@ def configure(service: str, debug: str = "", stream: TextIO | None = None) -> No
     def add_service(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {"service": service, **event}
 
-    output = stream or sys.stdout
+    lines = LogOutput(stream or sys.stdout, note=lambda count: _dropped_line(service, count))
+    atexit.register(lines.finish)
+    output = cast(TextIO, lines)
     global _configured  # where a process logs is a fact about the process
     _configured = _Configured(service, DebugNamespaces(debug), output)
     structlog.configure(
@@ -175,6 +180,15 @@ def configure(service: str, debug: str = "", stream: TextIO | None = None) -> No
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+
+
+def _dropped_line(service: str, count: int) -> str:
+    line = {"service": service, "event": "log lines dropped", "count": count, "level": "warning"}
+    return json.dumps({**line, "timestamp": _timestamp()}) + "\n"
+
+
+def _timestamp() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +256,7 @@ class Logger:
             "path": _SECRET_SHAPES.sub(REDACTED, path),
             "request_id": request_id,
             "level": "info",
-            "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "timestamp": _timestamp(),
         }
         if trace_of_line and (trace_id := trace_of_line()):
             line["trace_id"] = trace_id

@@ -61,6 +61,11 @@ VAL_TOWN_SECONDS: Final = Timings(
     {"operation": None},
 )
 
+SHED: Final = Counts("http_requests_shed_total", "Requests refused because too much was under way.", {})
+LOG_LINES_DROPPED: Final = Counts(
+    "log_lines_dropped_total", "Log lines lost because nobody read them in time.", {}
+)
+
 RATE_LIMITED: Final = Counts("rate_limit_hits_total", "Events that a limit refused.", {"limit": None})
 TASK_FAILURES: Final = Counts(
     "background_task_failures_total", "Background tasks that failed and were started again.", {"task": None}

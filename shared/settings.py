@@ -23,6 +23,7 @@ KNOWN_NAMES: Final = frozenset(
         "AUTH_PORT",
         "AUTH_SERVER_INTERNAL_URL",
         "DEBUG",
+        "DRAIN_SECONDS",
         "INSECURE_ALLOW_HTTP",
         "LEGACY_TOKEN_AUTH",
         "MCP_ALLOWED_HOSTS",
@@ -172,6 +173,7 @@ class ServiceSettings(BaseSettings):
     val_town_api_url: BaseUrl = "https://api.val.town"
     val_town_api_token: SecretStr | None = None
     debug: str = ""
+    drain_seconds: Annotated[int, Field(ge=0, le=300)] = 3
     secrets_dir: str = ""
 
     @field_validator("oauth_issuer_url", "mcp_resource_url")

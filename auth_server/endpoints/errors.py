@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import Scope
 
 from auth_server.domain.authorization_request import TrustedRedirect, UntrustedRedirectError
@@ -24,7 +24,7 @@ from shared.oauth.errors import (
 )
 from shared.redis.client import StoreError
 from shared.refusals.pages import UNTRUSTED_REDIRECT
-from shared.refusals.transport import NOT_FOUND, WRONG_METHOD
+from shared.refusals.transport import NOT_FOUND, OVERLOADED, WRONG_METHOD
 from shared.sealing import UnsealError
 from shared.web.limits import RequestRefusedError
 from shared.web.request_id import route_of
@@ -107,6 +107,14 @@ async def _on_http(request: Request, error: HTTPException) -> Response:
 def answer_bug(scope: Scope) -> Response:
     """Return the answer to what nobody foresaw."""
     return answer(Request(scope), ServerError("Something went wrong here. It has been logged."))
+
+
+def answer_overload(path: str) -> Response:
+    """Return the answer to one request too many: cheap, so that it helps."""
+    if path.endswith(_PAGES):
+        return PlainTextResponse("Too many requests at once. " + _LATER, OVERLOADED.status)
+    error = TemporarilyUnavailable("Too many requests at once. Try again in a moment.")
+    return JSONResponse(error.members(), OVERLOADED.status)
 
 
 def answer(request: Request, error: OAuthError) -> Response:

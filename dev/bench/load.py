@@ -71,6 +71,25 @@ def run(target: Target, folder: Path, *, seconds: float) -> Measured:
     return Measured(float(rate.group(1)), latency["50"], latency["99"])
 
 
+def flood(
+    url: str, headers: Mapping[str, str], body: str, folder: Path, *, connections: int, seconds: float
+) -> tuple[float, float]:
+    """Return the answers a second to one POST on so many connections, and which share of them was not 200.
+
+    Raises:
+        BenchError: wrk is missing, or measured nothing.
+    """
+    script = folder / "flood.lua"
+    script.write_text(_script(Target("flood", url, headers, body, ())), encoding="utf-8")
+    command = [_wrk(), "--threads=1", f"--connections={connections}", f"--duration={max(1, round(seconds))}s"]
+    done = subprocess.run([*command, f"--script={script}", url], check=True, capture_output=True, text=True)
+    rate, total = _RATE.search(done.stdout), re.search(r"(\d+) requests in", done.stdout)
+    if rate is None or total is None:
+        raise BenchError(f"wrk says: {done.stdout}")
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
+    return float(rate.group(1)), (int(bad.group(1)) if bad else 0) / max(1, int(total.group(1)))
+
+
 def pinned(core: int) -> list[str]:
     """Return the words in front of a command that keep it on one core; none where there is no taskset."""
     taskset = shutil.which("taskset")

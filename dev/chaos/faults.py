@@ -19,7 +19,9 @@ from dev.chaos.link import Mode
 from dev.chaos.people import PATIENCE_SECONDS, People, Story
 from dev.chaos.world import Process, World, is_ready
 from dev.mcp_messages import modern
-from shared.web.serve import DRAIN_SECONDS
+
+_STOP_SECONDS: Final = 40.0
+"""Within which a service has ended in order."""
 
 FRESH_SECONDS: Final = 5.0
 """After which mcp_server no longer trusts a list of revocations that it cannot prove fresh."""
@@ -323,7 +325,7 @@ async def _rolling_restart(world: World, _people: People) -> AsyncIterator[None]
     for replica in (*world.auth, *world.mcp):
         process = replica.running.process
         process.terminate()
-        status = await asyncio.to_thread(process.wait, DRAIN_SECONDS + 10)
+        status = await asyncio.to_thread(process.wait, _STOP_SECONDS)
         _require(status == 0, f"{replica.name} ended with {status}")
         replica.start()
         await world.until_ready(replica)

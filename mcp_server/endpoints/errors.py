@@ -19,9 +19,8 @@ from shared.policy import DEFAULT_SCOPE
 from shared.redis.client import StoreError
 from shared.refusals.json_rpc import INTERNAL_ERROR, INVALID_REQUEST
 from shared.refusals.oauth import NO_CREDENTIALS, UNAVAILABLE
+from shared.retry_after import jittered
 from shared.web.limits import RequestRefusedError
-
-RETRY_AFTER_SECONDS = "1"
 
 _UNAVAILABLE: Final[Mapping[type[Exception], str]] = {
     KeysUnavailableError: "keys_unavailable",
@@ -60,7 +59,8 @@ class Refusals:
                 return rpc_error(error.status, INVALID_REQUEST.code, error.reason, request_id)
             case KeysUnavailableError() | RevocationUnknownError() | StoreError() | WrongEncryptionKeyError():
                 REFUSALS.inc(_UNAVAILABLE.get(type(error), "store_unavailable"))
-                return _unavailable(error, request_id)
+                _log.warning("cannot serve", reason=type(error).__name__)
+                return unavailable(request_id)
         REFUSALS.inc("internal_error")
         _log.error("request failed", exc_info=error)
         return rpc_error(
@@ -113,11 +113,10 @@ def rpc_error(
     return json_response(status, encode_error(code, message, data=data, request_id=request_id))
 
 
-def _unavailable(error: Exception, request_id: RequestId | None) -> Response:
-    # Never 401: clients throw their credentials away on that.
-    _log.warning("cannot serve", reason=type(error).__name__)
+def unavailable(request_id: RequestId | None = None) -> Response:
+    """Return the answer to a fault of ours. Never 401: clients throw their credentials away on that."""
     status = UNAVAILABLE.status
     message = "Temporarily unavailable; try again."
     response = rpc_error(status, status, message, request_id, reason=UNAVAILABLE.raised.error)
-    response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+    response.headers["Retry-After"] = str(jittered())
     return response

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mcp_server.endpoints.bearer import Caller
-from mcp_server.endpoints.errors import json_response, rpc_error
+from mcp_server.endpoints.errors import json_response, rpc_error, unavailable
 from mcp_server.endpoints.reply import Reply
 from mcp_server.endpoints.request_host import RequestHost
 from mcp_server.metrics import REFUSALS
@@ -24,6 +24,7 @@ from shared.refusals.transport import (
     WRONG_HOST,
     WRONG_MEDIA_TYPE,
 )
+from shared.web.draining import is_ending
 from shared.web.limits import RequestRefusedError, read_body
 
 _log = get_logger("mcp:caller")
@@ -45,16 +46,20 @@ class McpEndpoint:
         try:
             await reply.finish(await self._answer(scope, receive, reply))
         except asyncio.CancelledError:
-            await self._end(reply)
+            await self._end(scope, reply)
         finally:
             reply.close()
 
-    async def _end(self, reply: Reply) -> None:
+    async def _end(self, scope: Scope, reply: Reply) -> None:
         """End a request whose work was cancelled: silently for a client that is gone."""
         task = asyncio.current_task()
-        if task is None or not (reply.abandoned or reply.lapsed):
+        ending = is_ending(scope)
+        if task is None or not (reply.abandoned or reply.lapsed or ending):
             raise asyncio.CancelledError
         task.uncancel()
+        if ending:
+            await reply.finish(unavailable(reply.request_id))
+            return
         if reply.abandoned or reply.lapsed is None:
             _log.debug("client gone")
             return

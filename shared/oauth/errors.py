@@ -29,6 +29,8 @@ secrets, and without telling apart "unknown", "expired" and "not yours". Detail 
 import re
 from collections.abc import Iterable
 
+from shared.retry_after import jittered
+
 # RFC 6749 section 5.2: error_description may hold %x20-21 / %x23-5B / %x5D-7E.
 _NOT_DESCRIPTION = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 _MAX_DESCRIPTION = 400
@@ -159,9 +161,9 @@ class TemporarilyUnavailable(OAuthError):
     error = "temporarily_unavailable"
     status = 503
 
-    def __init__(self, description: str = "", *, retry_after: int = 1) -> None:
-        """Take the sentence for the client and the seconds to wait before a retry."""
-        super().__init__(description, retry_after=retry_after)
+    def __init__(self, description: str = "", *, retry_after: int | None = None) -> None:
+        """Take the sentence for the client and the seconds until a retry; by default 1 to 3, at random."""
+        super().__init__(description, retry_after=jittered() if retry_after is None else retry_after)
 
 
 class TooManyRequests(TemporarilyUnavailable):

@@ -10,7 +10,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from shared.redis.address import Kind, StoreAddress, parse_address
-from shared.redis.cluster import ClusterClient
+from shared.redis.cluster import ClusterClient, as_cluster
 from shared.redis.connections import MAX_CONNECTIONS, POOL_WAIT_SECONDS, no_retry, options
 from shared.redis.measured import MeasuredRedis
 from shared.redis.sentinel import connect_to_master
@@ -59,6 +59,14 @@ async def scan(redis: Redis, pattern: str, *, batch: int) -> AsyncIterator[list[
             keys = []
     if keys:
         yield keys
+
+
+def is_saturated(redis: Redis) -> bool:
+    """Return whether every connection of the pool is in use, so that one more command would wait."""
+    cluster = as_cluster(redis)
+    if cluster is not None:
+        return cluster.is_saturated
+    return not redis.connection_pool.can_get_connection()
 
 
 async def read_hash(redis: Redis, key: str) -> dict[str, str]:

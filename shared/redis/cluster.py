@@ -70,6 +70,11 @@ class ClusterClient(RedisCluster):
         except _NOT_SERVED as error:
             raise self._not_served(error) from error
 
+    @property
+    def is_saturated(self) -> bool:
+        """Whether one more command would wait for its turn."""
+        return self._turns.locked()
+
     async def execute_together(self, key: str, *commands: Sequence[Any]) -> list[Any]:
         """Return the replies to commands that follow each other on one connection, to the node of a key.
 

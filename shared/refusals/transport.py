@@ -35,7 +35,14 @@ WRONG_MEDIA_TYPE = _fix(415, _BOTH, "the Content-Type is not one that this endpo
 WRONG_HOST = _fix(421, _MCP, "this server does not answer for this Host", CACHE_CONTROL)
 LARGE_HEADERS = _fix(431, _BOTH, "the headers are larger than 32 KiB")
 LARGE_HEAD = _fix(431, _BOTH, "the head is larger than 64 KiB and still not complete", code=None)
-TOO_MANY_CONNECTIONS = Refusal(None, 503, _BOTH, "one process has all the connections it takes", Remedy.WAIT)
+OVERLOADED = Refusal(
+    "temporarily_unavailable",
+    503,
+    _BOTH,
+    "one process has all the requests or connections it takes, or ends",
+    Remedy.WAIT,
+    (RETRY_AFTER, CACHE_CONTROL),
+)
 NOT_READY = Refusal(
     None, 503, "/readyz", "the service cannot serve yet", Remedy.WAIT, (RETRY_AFTER, CACHE_CONTROL)
 )
@@ -61,7 +68,7 @@ TRANSPORT = (
     WRONG_HOST,
     LARGE_HEADERS,
     LARGE_HEAD,
-    TOO_MANY_CONNECTIONS,
+    OVERLOADED,
     NOT_READY,
 )
 """By status. At `/mcp` whatever has the code `invalid_request` here is the JSON-RPC error -32600."""

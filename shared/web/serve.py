@@ -5,8 +5,10 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from types import FrameType
 from typing import NoReturn
 
 import uvicorn
@@ -16,14 +18,22 @@ from starlette.types import ASGIApp
 from shared import tracing
 from shared.key_check import StoreEmptiedError, WrongEncryptionKeyError
 from shared.redis.client import StoreError
+from shared.web.draining import Draining
+from shared.web.overload import Overload, OverloadPolicy
 from shared.web.protocol import BoundedHttpToolsProtocol
 
-DRAIN_SECONDS = 10
-"""How long requests under way may go on after SIGTERM."""
+FINISH_SECONDS = 22
+"""How long requests under way may go on when no more are taken: longer than any call to Val Town."""
+
+ANSWER_SECONDS = 2
+"""How long the answers to those that were not finished may take."""
 
 KEEP_ALIVE_SECONDS = 75
 MAX_CONNECTIONS = 4096
 BACKLOG = 2048
+
+_OWN_FILES = 64
+"""File descriptors that no connection may use: code, certificates, the listener, the feed of revocations."""
 
 
 def listen(host: str, port: int, *, setting: str) -> socket.socket:
@@ -54,11 +64,13 @@ def cannot_start(service: str, problems: Iterable[str]) -> NoReturn:
     raise SystemExit(2)
 
 
-def configuration(app: ASGIApp) -> uvicorn.Config:
-    """Return how uvicorn serves: bounded, and never by what a client says of itself."""
+def configuration(app: Overload, listener: socket.socket) -> uvicorn.Config:
+    """Return how uvicorn serves on a listener: bounded, and never by what a client says of itself."""
+    listener.setblocking(False)
+    shared = {"overload": app, "listener": listener}
     return uvicorn.Config(
         app,
-        http=BoundedHttpToolsProtocol,
+        http=type("Protocol", (BoundedHttpToolsProtocol,), shared),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -67,23 +79,83 @@ def configuration(app: ASGIApp) -> uvicorn.Config:
         server_header=False,
         # Nothing here depends on who the client says it is.
         proxy_headers=False,
-        limit_concurrency=MAX_CONNECTIONS,
+        limit_concurrency=most_connections(),
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=FINISH_SECONDS + ANSWER_SECONDS,
     )
 
 
+def most_connections() -> int:
+    """Ask for as many files as may be opened; return how many connections of clients this process takes.
+
+    A third of the files is for connections of ours, to the store and to Val Town, and another one for
+    connections too many, until they have their answer.
+    """
+    if sys.platform == "win32":
+        return MAX_CONNECTIONS
+    import resource
+
+    wanted = 3 * MAX_CONNECTIONS + _OWN_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    available = wanted if soft == resource.RLIM_INFINITY else soft
+    return max(16, min(MAX_CONNECTIONS, (available - _OWN_FILES) // 3))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, taking leave in steps: see `shared.web.draining`."""
+
+    def __init__(self, config: uvicorn.Config, draining: Draining, *, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._draining = draining
+        self._drain_seconds = drain_seconds
+        self._leave_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._leave_at is not None:
+            # Who says it twice does not want to wait. The first process of a container cannot be ended by a
+            # signal that it does not handle.
+            os._exit(128 + sig)
+        self._draining.begin()
+        # Ctrl-C is from a terminal, which no load balancer looks at.
+        self._leave_at = time.monotonic() + (0 if sig == signal.SIGINT else self._drain_seconds)
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._leave_at is not None and time.monotonic() >= self._leave_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().call_later(FINISH_SECONDS, self._draining.cut_off)
+        await super().shutdown(sockets)
+
+
 def serve(
-    app: ASGIApp, listener: socket.socket, redis: Redis, *, service: str, check: Callable[[], Awaitable[None]]
+    app: ASGIApp,
+    listener: socket.socket,
+    redis: Redis,
+    *,
+    service: str,
+    check: Callable[[], Awaitable[None]],
+    drain_seconds: float,
+    overload: OverloadPolicy,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, finish what is in flight within DRAIN_SECONDS, then close the store.
+    """Serve until told to stop, then finish what is under way and close the store.
+
+    From SIGTERM on the process is not ready but serves on for `drain_seconds`; from then on, or from SIGINT,
+    it takes no more requests and has FINISH_SECONDS for the rest. A second signal ends it at once.
 
     Raises:
         SystemExit: with status 2 and a sentence, when `check` raises WrongEncryptionKeyError.
     """
-    config = configuration(app)
-    server = uvicorn.Server(config)
-    # uvicorn raises the signal again that stopped it. Neither is an error, and the store is to be closed.
+    draining = Draining(app)
+    config = configuration(Overload(draining, overload), listener)
+    server = _Server(config, draining, drain_seconds=drain_seconds)
+    # Before and after uvicorn handles it: no error, and the store is to be closed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         try:

@@ -17,7 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from dev.store import open_test_store
-from mcp_server.app import create_app
+from mcp_server.app import OVERLOAD, create_app
 from mcp_server.prompts.registry import PromptRegistry
 from mcp_server.protocol.features import Features
 from mcp_server.resources.registry import ResourceRegistry
@@ -25,6 +25,7 @@ from mcp_server.settings import McpSettings
 from mcp_server.tools.registry import ToolRegistry
 from shared.logs import configure
 from shared.redis.client import connect
+from shared.web.overload import Overload
 from shared.web.serve import configuration, listen
 from tests.conformance import questions, readings, tools
 from tests.support.resource_server import Outside
@@ -105,7 +106,7 @@ async def serving(redis_url: str) -> AsyncIterator[str]:
     redis = connect(redis_url)
     async with httpx.AsyncClient(transport=httpx.MockTransport(outside.answer)) as http:
         app: ASGIApp = create_app(settings, redis=redis, http=http, features=features())
-        server = uvicorn.Server(configuration(app))
+        server = uvicorn.Server(configuration(Overload(app, OVERLOAD), listener))
         running = asyncio.create_task(server.serve(sockets=[listener]))
         token = TokenMint(key, ISSUER, resource).token(time.time())
         proxy = await asyncio.start_server(Proxy(port, token).serve, "127.0.0.1", 0)

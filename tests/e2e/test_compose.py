@@ -1,5 +1,6 @@
-"""`docker compose up`: healthy without `.env`, interchangeable replicas, nobody is root (needs Docker)."""
+"""`docker compose up`: healthy without `.env`, replicas that may be killed, a backup (needs Docker)."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -7,19 +8,25 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from dev.deployment import ROOT
 from dev.environment import SANDBOX_TOKENS
+from dev.flow import Browser, OAuthClient
+from dev.mcp_messages import call, modern
+from tests.support.waiting import until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
 
 SERVICES = ("redis", "auth", "mcp", "edge", "sandbox")
+BACK_SECONDS = 60.0
 
 
 def _why_not() -> str:
@@ -45,16 +52,28 @@ class Stack:
         """The one origin of the stack."""
         return f"http://localhost:{self.port}"
 
-    def compose(self, *arguments: str) -> str:
-        """Run docker compose and return what it prints; fail with its errors."""
-        command = ["docker", "compose", "-p", self.name, "--profile", "sandbox", *arguments]
+    def environment(self) -> Mapping[str, str]:
+        """Return what docker compose is told."""
         environ = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST") if name in os.environ}
-        environ |= {"HTTP_PORT": str(self.port), "VAL_TOWN_API_URL": "http://sandbox:9100"}
+        return {
+            **environ,
+            "COMPOSE_PROJECT_NAME": self.name,
+            "COMPOSE_PROFILES": "sandbox",
+            "HTTP_PORT": str(self.port),
+            "VAL_TOWN_API_URL": "http://sandbox:9100",
+        }
+
+    def run(self, *command: str) -> str:
+        """Run a command in the clone and return what it prints; fail with its errors."""
         done = subprocess.run(
-            command, cwd=self.folder, env=environ, capture_output=True, text=True, timeout=500
+            command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=500
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
+
+    def compose(self, *arguments: str) -> str:
+        """Run docker compose."""
+        return self.run("docker", "compose", *arguments)
 
     def containers(self, service: str) -> Sequence[dict[str, object]]:
         """Return what Docker knows of a service's running containers."""
@@ -86,7 +105,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     if reason:
         pytest.skip(f"no containers: {reason}")
     folder = tmp_path_factory.mktemp("clone")
-    for name in ("auth_server", "mcp_server", "shared", "requirements"):
+    for name in ("auth_server", "mcp_server", "shared", "requirements", "deploy"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("docker-compose.yml", "Caddyfile", ".dockerignore"):
         shutil.copy(ROOT / name, folder / name)
@@ -132,3 +151,108 @@ def test_three_replicas_of_each_tier_pass_them_too(stack: Stack) -> None:
     assert [len(stack.containers(service)) for service in ("auth", "mcp")] == [3, 3]
     done = stack.check()
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+@dataclass
+class Client:
+    """An app that calls and refreshes without a pause."""
+
+    http: httpx.AsyncClient
+    oauth: OAuthClient
+    tokens: dict[str, Any]
+    answers: Counter[str] = field(default_factory=Counter)
+
+    async def work(self) -> None:
+        """Call and refresh until cancelled."""
+        while True:
+            for request in (modern("tools/list"), call("get_me")):
+                await self._ask("call", request.send(self.http, f"{self.oauth.issuer}/mcp", self._token))
+            answer = await self._ask("refresh", self.oauth.refresh(self.tokens["refresh_token"]))
+            if answer is not None and answer.status_code == 200:
+                self.tokens = answer.json()
+
+    @property
+    def _token(self) -> str:
+        return str(self.tokens["access_token"])
+
+    async def _ask(self, what: str, sending: Any) -> httpx.Response | None:
+        try:
+            answer: httpx.Response = await sending
+        except httpx.TransportError:
+            self.answers[f"{what} no answer"] += 1
+            # Not faster than a client would.
+            await asyncio.sleep(0.1)
+            return None
+        self.answers[f"{what} {answer.status_code}"] += 1
+        if answer.status_code == 503:
+            assert answer.headers["retry-after"]
+            await asyncio.sleep(0.1)
+        return answer
+
+    async def goes_on(self) -> None:
+        """Return once it called and refreshed ten times more."""
+        before = self.answers.copy()
+
+        async def more() -> bool:
+            return all(self.answers[one] >= before[one] + 10 for one in ("call 200", "refresh 200"))
+
+        await until(more, seconds=BACK_SECONDS)
+
+
+async def connected(http: httpx.AsyncClient, stack: Stack) -> Client:
+    oauth = OAuthClient(http, stack.url)
+    await oauth.register()
+    async with httpx.AsyncClient(timeout=20) as own:
+        person = OAuthClient(own, stack.url, client_id=oauth.client_id, client_secret=oauth.client_secret)
+        return Client(http, oauth, await person.tokens(Browser(own, SANDBOX_TOKENS[0])))
+
+
+@pytest.mark.parametrize("service", ["auth", "mcp", "redis", "edge"])
+async def test_a_client_goes_on_when_a_container_is_killed(stack: Stack, service: str) -> None:
+    stack.compose("up", "-d", "--wait", "--scale", "auth=3", "--scale", "mcp=3")
+    async with httpx.AsyncClient(timeout=10) as http:
+        client = await connected(http, stack)
+        working = asyncio.create_task(client.work())
+        try:
+            await client.goes_on()
+            victim = str(stack.containers(service)[0]["Id"])
+            await asyncio.to_thread(stack.run, "docker", "kill", victim)
+            if service in ("auth", "mcp"):
+                # Two others are there.
+                await client.goes_on()
+            await asyncio.to_thread(stack.run, "docker", "start", victim)
+            await client.goes_on()
+            assert not working.done(), working.result()
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+    # Short faults at most, and never one on which a client throws its credentials away.
+    allowed = {"200", "503", "no answer"} if service == "edge" else {"200", "503"}
+    assert {name.partition(" ")[2] for name in client.answers} <= allowed, client.answers
+
+
+async def test_a_backup_is_restored_with_every_token_judged_as_before(stack: Stack) -> None:
+    stack.compose("up", "-d", "--wait", "--scale", "auth=3", "--scale", "mcp=3")
+    async with httpx.AsyncClient(timeout=10) as http:
+        kept, revoked, late = [await connected(http, stack) for _ in range(3)]
+        assert (await revoked.oauth.revoke(revoked.tokens["refresh_token"])).status_code == 200
+        stack.run("deploy/compose/backup", "backup.rdb")
+        assert (await late.oauth.revoke(late.tokens["refresh_token"])).status_code == 200
+        stack.run("deploy/compose/restore", "backup.rdb")
+        stack.compose("up", "-d", "--wait", "--scale", "auth=3", "--scale", "mcp=3")
+
+        async def called() -> bool:
+            return await status_of_call(kept, stack) == 200
+
+        await until(called, seconds=BACK_SECONDS)
+        assert await status_of_call(revoked, stack) == 401
+        assert (await kept.oauth.refresh(kept.tokens["refresh_token"])).status_code == 200
+        answer = await revoked.oauth.refresh(revoked.tokens["refresh_token"])
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+        # The backup does not know of it, so the operator has to say it again.
+        assert (await late.oauth.refresh(late.tokens["refresh_token"])).status_code == 200
+
+
+async def status_of_call(client: Client, stack: Stack) -> int:
+    token = str(client.tokens["access_token"])
+    return (await modern("tools/list").send(client.http, f"{stack.url}/mcp", token)).status_code

@@ -115,7 +115,10 @@ async def test_idle_connections_are_bounded_and_leave_room_when_they_go(server: 
                 await idle.enter_async_context(connected(port))
             async with connected(port) as connection:
                 await connection.send(ping(server))
-                assert (await connection.read_until(b"\r\n")).startswith(b"HTTP/1.1 503 ")
+                answer = (await connection.read_until(b"\r\n\r\n")).lower()
+            assert answer.startswith(b"http/1.1 503 ")
+            assert b"\r\nretry-after: " in answer
+            assert b"\r\nconnection: close\r\n" in answer
 
         async def served_again() -> bool:
             async with connected(port) as connection:

@@ -7,22 +7,28 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from shared.web.overload import Overload, OverloadPolicy
 from shared.web.serve import configuration, listen
 from tests.support.waiting import until
 
 ANSWER_SECONDS = 15.0
 
 
+def _refused(_path: str) -> Response:
+    return Response(status_code=503)
+
+
 @asynccontextmanager
 async def serving(app: ASGIApp, *, most_connections: int | None = None) -> AsyncIterator[int]:
     """Serve an app whose lifespan runs already; gives the port."""
-    config = configuration(app)
+    listener = listen("127.0.0.1", 0, setting="none")
+    config = configuration(Overload(app, OverloadPolicy(_refused)), listener)
     config.limit_concurrency = most_connections or config.limit_concurrency
     config.lifespan = "off"
     server = uvicorn.Server(config)
-    listener = listen("127.0.0.1", 0, setting="none")
     running = asyncio.create_task(server.serve(sockets=[listener]))
 
     async def started() -> bool:
