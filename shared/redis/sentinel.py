@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
 from redis.exceptions import ConnectionError as StoreConnectionError
 from redis.exceptions import NoPermissionError, ReadOnlyError
 from redis.exceptions import TimeoutError as StoreTimeoutError
@@ -58,7 +58,14 @@ class Master:
         await self._sentinels.aclose()
 
     async def _ask(self) -> Node:
-        host, port = await self._sentinels.discover_master(self._service)
+        try:
+            host, port = await self._sentinels.discover_master(self._service)
+        except MasterNotFoundError:
+            # Sentinels that say so are believed. Without any, the one that is known may well be there still;
+            # a connection makes sure that it is a master.
+            if self._known is None or await self._does_one_answer():
+                raise
+            return self._known
         found = (str(host), int(port))
         self._doubted = False
         if found != self._known:
@@ -67,6 +74,10 @@ class Master:
             self._known = found
             self.era += 1
         return found
+
+    async def _does_one_answer(self) -> bool:
+        pings = (sentinel.ping() for sentinel in self._sentinels.sentinels)
+        return True in await asyncio.gather(*pings, return_exceptions=True)
 
     def _asked(self, task: asyncio.Task[Node]) -> None:
         self._asking = None
@@ -127,8 +138,11 @@ class _TlsConnection(_ToMaster, SSLConnection):
     """With TLS."""
 
 
-class _MasterPool(BlockingConnectionPool):
+class MasterPool(BlockingConnectionPool):
+    """Connections to the master."""
+
     def __init__(self, master: Master, **arguments: Any) -> None:
+        """Take who knows the master, and what every connection is made with."""
         super().__init__(master=master, **arguments)
         self.master = master
 
@@ -155,7 +169,7 @@ class MasterClient(MeasuredRedis):
         """Close every connection, those to the sentinels too."""
         await super().aclose(close_connection_pool)
         pool = self.connection_pool
-        if isinstance(pool, _MasterPool):
+        if isinstance(pool, MasterPool):
             await pool.master.aclose()
 
 
@@ -173,7 +187,7 @@ def connect_to_master(address: StoreAddress) -> MasterClient:
             "password": address.sentinel_password,
         },
     )
-    pool = _MasterPool(
+    pool = MasterPool(
         Master(sentinels, address.service),
         connection_class=_TlsConnection if address.tls else _PlainConnection,
         max_connections=MAX_CONNECTIONS,

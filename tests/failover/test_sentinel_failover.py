@@ -13,6 +13,7 @@ from shared.background import running as beside
 from shared.clock import Clock
 from shared.redis.client import StoreError, connect
 from shared.redis.scripts import load_script
+from shared.redis.sentinel import MasterPool
 from shared.revocation import RevocationList, deny_key
 from tests.auth_server.answers import refused
 from tests.auth_server.deployment import AuthServer
@@ -130,6 +131,11 @@ async def test_without_any_sentinel_the_answer_is_503_in_time(
         # The master is known and answers: nobody needs a sentinel for that.
         newer = await client.refresh(tokens["refresh_token"])
         assert newer.status_code == 200
+        pool = server.redis.connection_pool
+        assert isinstance(pool, MasterPool)
+        # Nor after something went wrong there.
+        pool.master.doubt()
+        assert (await client.refresh(newer.json()["refresh_token"])).status_code == 200
         replication.kill()
         async with asyncio.timeout(5):
             answers = await asyncio.gather(*(client.refresh("vtr_x") for _ in range(40)))
