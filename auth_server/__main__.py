@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from redis.asyncio import Redis
 
-from auth_server.commands import clients, config, encryption, flows, grants, keys
+from auth_server.commands import audit, clients, config, encryption, flows, grants, keys
 from auth_server.settings import AuthSettings
 from shared import logs
 from shared.flows.recorder import replica_name
@@ -16,6 +16,7 @@ from shared.settings import SettingsError, unknown_in_environment
 from shared.web.serve import cannot_start, listen, serve
 
 command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+command.add_typer(audit.command, name="audit")
 command.add_typer(clients.command, name="clients")
 command.add_typer(config.command, name="config")
 command.add_typer(encryption.command, name="encryption")

@@ -1,7 +1,8 @@
 """The composition root: settings in, FastAPI app out."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -61,6 +62,8 @@ from auth_server.store.redis.pending_authorizations import RedisPendingAuthoriza
 from auth_server.store.redis.recent_revocations import RecentRevocations
 from auth_server.store.redis.sessions import RedisSessionStore
 from auth_server.store.redis.val_town_sign_in import RedisValTownSignInStore
+from shared.audit.heads import HeadStore
+from shared.audit.log import AuditLog
 from shared.background import running
 from shared.clock import Clock
 from shared.flows.recorder import FlowRecorder, replica_name
@@ -159,6 +162,9 @@ def create_app(
     )
     recent = RecentRevocations(clock)
     watch = StoreWatch(redis, clock, on_epoch=recent.replay)
+    replica = replica or replica_name()
+    flows = FlowRecorder(FlowStore(redis), RateLimiter(redis, clock), clock, replica=replica)
+    audit = AuditLog.of(settings, clock, service="auth_server", replica=replica)
     grants = RedisGrantStore(
         redis,
         clock,
@@ -167,12 +173,10 @@ def create_app(
         replicas=settings.redis_wait_replicas,
         watch=watch,
         recent=recent,
-    )
-    flows = FlowRecorder(
-        FlowStore(redis), RateLimiter(redis, clock), clock, replica=replica or replica_name()
+        audit=audit,
     )
     services = _services(
-        settings, redis, to_val_town, clock, sealer, keyring, keeper, check, grants, fetcher, flows
+        settings, redis, to_val_town, clock, sealer, keyring, keeper, check, grants, fetcher, flows, audit
     )
     app = FastAPI(
         title="Val Town MCP authorization server",
@@ -180,7 +184,7 @@ def create_app(
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(services, watch, to_val_town if http is None else None),
+        lifespan=_lifespan(services, watch, HeadStore(redis, clock), to_val_town if http is None else None),
         telemetry=telemetry(),
     )
     app.state.services = services
@@ -202,6 +206,7 @@ def _services(
     grants: GrantStore,
     fetcher: DocumentFetcher | None,
     flows: FlowRecorder,
+    audit: AuditLog,
 ) -> Services:
     clients = RedisClientStore(
         redis, grant_idle_seconds=settings.oauth_refresh_token_ttl, on_miss=check.verify
@@ -261,6 +266,7 @@ def _services(
         admission=admission,
         key_keeper=keeper,
         flows=flows,
+        audit=audit,
         sign_in=_sign_in(settings, http, admission),
         val_town_sign_in=_val_town_sign_in(settings, redis, http, clock, sealer, admission),
     )
@@ -311,7 +317,7 @@ def _val_town_sign_in(
 
 
 def _lifespan(
-    services: Services, watch: StoreWatch, own_http: httpx.AsyncClient | None
+    services: Services, watch: StoreWatch, heads: HeadStore, own_http: httpx.AsyncClient | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -320,10 +326,18 @@ def _lifespan(
         except (StoreError, OSError, WrongEncryptionKeyError, StoreEmptiedError, UnsealError) as error:
             # Not ready, and trying on: the store may come later.
             _log.warning("signing keys not loaded yet", reason=f"{type(error).__name__}: {error}")
-        tasks = {"keyring": services.key_keeper.run, "flows": services.flows.run, "store watch": watch.run}
+        tasks: dict[str, Callable[[], Awaitable[None]]] = {
+            "keyring": services.key_keeper.run,
+            "flows": services.flows.run,
+            "store watch": watch.run,
+            "audit heads": partial(services.audit.keep_heads, heads),
+        }
+        services.audit.start()
         async with running(tasks, namespace="oauth:start"):
             yield
         await services.flows.flush()
+        await services.audit.close()
+        await services.audit.flush_heads(heads)
         await services.client_documents.close()
         if own_http is not None:
             await own_http.aclose()

@@ -29,6 +29,7 @@ from auth_server.store.base import (
     PendingAuthorizationStore,
     SessionStore,
 )
+from shared.audit.log import AuditLog
 from shared.clock import Clock
 from shared.flows.recorder import FlowRecorder
 from shared.rate_limit import Limit, RateLimiter
@@ -65,6 +66,7 @@ class Services:
     admission: Admission
     key_keeper: KeyKeeper
     flows: FlowRecorder
+    audit: AuditLog
     sign_in: SignIn
     val_town_sign_in: ValTownSignIn | None
 

@@ -121,6 +121,8 @@ def _start_services(stack: ExitStack, plan: Plan, store: Store) -> list[Child]:
         **plan.settings,
         "REDIS_URL": store.url,
         "SANDBOX_DATA_DIR": str((_RUN / "sandbox").resolve()),
+        "AUDIT_LOG_DIR": effective(os.environ, _ENV_FILE).get("AUDIT_LOG_DIR")
+        or str((_RUN / "audit").resolve()),
     }
     wanted = [
         ("auth", "auth_server", plan.auth_port, "/readyz", plan.issuer),

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,6 +40,8 @@ from mcp_server.settings import McpSettings
 from mcp_server.tools.catalog import build_registry
 from mcp_server.usage_recorder import UsageRecorder
 from shared import tracing
+from shared.audit.heads import HeadStore
+from shared.audit.log import AuditLog
 from shared.background import running
 from shared.clock import Clock
 from shared.credentials import CredentialStore
@@ -125,9 +128,10 @@ def create_app(
     to_issuer = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=4))
     oauth = _build_oauth(settings, redis, to_issuer, to_val_town, clock) if settings.oauth_enabled else None
     usage = UsageRecorder(UsageStore(redis, clock))
-    flows = FlowRecorder(
-        FlowStore(redis), RateLimiter(redis, clock), clock, replica=replica or replica_name()
-    )
+    replica = replica or replica_name()
+    flows = FlowRecorder(FlowStore(redis), RateLimiter(redis, clock), clock, replica=replica)
+    audit = AuditLog.of(settings, clock, service="mcp_server", replica=replica)
+    heads = HeadStore(redis, clock)
     services = Services(
         settings=settings,
         http=to_val_town,
@@ -135,9 +139,10 @@ def create_app(
         addresses=AddressGuard(hosts=settings.allowed_hosts, origins=settings.allowed_origins),
         guard=Guard(oauth.verifier if oauth else None, legacy=settings.legacy_token_auth),
         refusals=Refusals(resource_metadata=resource_metadata_url(settings) if oauth else None),
-        dispatcher=_build_dispatcher(settings, features, clock),
+        dispatcher=_build_dispatcher(settings, features, clock, audit),
         usage=usage,
         first_calls=FirstCalls(flows),
+        audit=audit,
         issuer_metadata=IssuerMetadata(
             to_issuer, clock, issuer=settings.oauth_issuer_url, internal_url=settings.auth_server_internal_url
         ),
@@ -150,11 +155,20 @@ def create_app(
             if http is None:
                 await stack.enter_async_context(to_val_town)
                 await stack.enter_async_context(to_issuer)
-            tasks = {**oauth.tasks, "usage": usage.run, "flows": flows.run} if oauth else {}
+            tasks: dict[str, Callable[[], Awaitable[None]]] = {
+                "usage": usage.run,
+                "flows": flows.run,
+                "audit heads": partial(audit.keep_heads, heads),
+            }
+            tasks = {**oauth.tasks, **tasks} if oauth else {}
+            audit.start()
             await stack.enter_async_context(running(tasks, namespace="mcp:app"))
             yield
             await usage.flush()
             await flows.flush()
+            await audit.close()
+            if oauth:
+                await audit.flush_heads(heads)
 
     app = _Application(
         McpEndpoint(services, paths=_endpoint_paths(settings)),
@@ -283,7 +297,7 @@ def build_features(toolsets: Collection[str] = (), *, forwarding: bool = False) 
     return Features(build_registry(toolsets, forwarding=forwarding), build_resources(), build_prompts())
 
 
-def _build_dispatcher(settings: McpSettings, features: Features, clock: Clock) -> Dispatcher:
+def _build_dispatcher(settings: McpSettings, features: Features, clock: Clock, audit: AuditLog) -> Dispatcher:
     server = mcp_types.Implementation(
         name="val-town",
         title="Val Town",
@@ -291,7 +305,9 @@ def _build_dispatcher(settings: McpSettings, features: Features, clock: Clock) -
         website_url=f"{settings.resource_origin}/",
     )
     states = InputStates(_state_sealer(settings), clock)
-    return Dispatcher(Methods(features, server=server, instructions=INSTRUCTIONS, input_states=states))
+    return Dispatcher(
+        Methods(features, server=server, instructions=INSTRUCTIONS, input_states=states, audit=audit)
+    )
 
 
 def _state_sealer(settings: McpSettings) -> Sealer:

@@ -15,6 +15,7 @@ from mcp_server.first_calls import FirstCalls
 from mcp_server.protocol.dispatcher import Dispatcher
 from mcp_server.settings import McpSettings
 from mcp_server.usage_recorder import UsageRecorder
+from shared.audit.log import AuditLog
 from shared.valtown.fair_share import FairShares
 
 
@@ -31,6 +32,7 @@ class Services:
     dispatcher: Dispatcher
     usage: UsageRecorder
     first_calls: FirstCalls
+    audit: AuditLog
     issuer_metadata: IssuerMetadata
     val_town_tokens: ValTownTokens | None
     """None when OAuth is off: there are no grants then."""

@@ -77,6 +77,13 @@ FLOW_STEPS_DROPPED: Final = Counts(
     {"why": ("queue", "store", "full", "too many")},
 )
 
+AUDIT_RECORDS: Final = Counts("audit_records_total", "Records written to the audit log.")
+AUDIT_DROPPED: Final = Counts(
+    "audit_records_dropped_total",
+    "Records missing from the audit log, which tells of the gap itself.",
+    {"why": ("queue", "disk", "flood")},
+)
+
 BUILD: Final = Levels("build_info", "Always 1.", {"service": None, "version": None, "python": None})
 
 

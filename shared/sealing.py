@@ -119,6 +119,16 @@ class Sealer:
         """Return key material for another use, independent of every sealing key (RFC 5869)."""
         return _derive(self._keys[self.key_id], purpose, length)
 
+    def derive_with(self, key_id: str, purpose: str, length: int = 32) -> bytes:
+        """Return what `derive` gives with one key of the ring.
+
+        Raises:
+            UnknownKeyError: there is no such key here.
+        """
+        if key_id not in self._keys:
+            raise UnknownKeyError(key_id)
+        return _derive(self._keys[key_id], purpose, length)
+
     def derive_each(self, purpose: str, length: int = 32) -> tuple[bytes, ...]:
         """Return what `derive` gives with each key of the ring, the one that seals now first.
 

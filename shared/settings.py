@@ -19,6 +19,7 @@ from shared.sealing import KEY_BYTES, Sealer
 
 KNOWN_NAMES: Final = frozenset(
     {
+        "AUDIT_LOG_DIR",
         "AUTH_HOST",
         "AUTH_PORT",
         "AUTH_SERVER_INTERNAL_URL",
@@ -65,7 +66,7 @@ KNOWN_NAMES: Final = frozenset(
 
 MAX_DECRYPTION_KEYS: Final = 8
 
-_OUR_PREFIXES: Final = ("OAUTH_", "MCP_", "AUTH_")
+_OUR_PREFIXES: Final = ("OAUTH_", "MCP_", "AUTH_", "AUDIT_")
 
 
 class SettingsError(Exception):
@@ -114,6 +115,19 @@ def optional_url(value: str) -> str:
     parts = urlsplit(base_url(value))
     if parts.scheme != "https" and not is_loopback(parts.hostname):
         raise ValueError("must use https (http is for this computer only)")
+    return value
+
+
+def _writable_folder(value: str) -> str:
+    """Return a folder that is there or can be made, and written to; or the empty string, for none."""
+    if not value:
+        return value
+    path = Path(value).absolute()
+    nearest = next(each for each in (path, *path.parents) if each.exists())
+    if not nearest.is_dir():
+        raise ValueError(f"cannot be a folder, because {nearest} is none")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ValueError(f"cannot be written to: {nearest} belongs to somebody else")
     return value
 
 
@@ -172,6 +186,7 @@ class ServiceSettings(BaseSettings):
     redis_wait_replicas: Annotated[int, Field(ge=0, le=5)] = 0
     val_town_api_url: BaseUrl = "https://api.val.town"
     val_town_api_token: SecretStr | None = None
+    audit_log_dir: Annotated[str, AfterValidator(_writable_folder)] = ""
     debug: str = ""
     drain_seconds: Annotated[int, Field(ge=0, le=300)] = 3
     secrets_dir: str = ""
@@ -201,6 +216,14 @@ class ServiceSettings(BaseSettings):
         keys = [_key_bytes(item) for item in _items(value)]
         if sealing is not None and _key_bytes(sealing.get_secret_value()) in keys:
             raise ValueError("must not hold OAUTH_ENCRYPTION_KEY itself: that one opens anyway")
+        return value
+
+    @field_validator("audit_log_dir")
+    @classmethod
+    def _has_a_key(cls, value: str, info: ValidationInfo) -> str:
+        # Without a readable key its own problem is told already.
+        if value and "oauth_encryption_key" in info.data and info.data["oauth_encryption_key"] is None:
+            raise ValueError("is set, but OAUTH_ENCRYPTION_KEY is not, which the audit log is chained with")
         return value
 
     @field_validator("redis_url")

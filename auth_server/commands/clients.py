@@ -8,7 +8,7 @@ import typer
 from redis.asyncio import Redis
 
 from auth_server.commands.output import AsJson, instant, print_json, print_members, print_table
-from auth_server.commands.session import ask, end, with_store
+from auth_server.commands.session import ask, audited, end, with_store
 from auth_server.domain import registration
 from auth_server.domain.redirect_uri import RedirectPolicy
 from auth_server.domain.registration import Registered
@@ -20,7 +20,10 @@ from auth_server.store.redis.clients import RedisClientStore
 from auth_server.store.redis.grant_list import GrantList
 from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
 from auth_server.store.redis.unused_clients import UnusedClient, UnusedClients
+from shared.audit.events import Event, Outcome
+from shared.audit.log import AuditLog
 from shared.clock import Clock
+from shared.flows.steps import Reason
 from shared.key_check import KeyCheck
 from shared.oauth.errors import OAuthError
 
@@ -52,7 +55,11 @@ def create(
             client_id=client_id,
             now=Clock().now(),
         )
-        return made if await (await _clients(settings, redis)).pre_register(made.client) else None
+        if not await (await _clients(settings, redis)).pre_register(made.client):
+            return None
+        async with audited(settings, redis) as audit:
+            _note(audit, Event.CLIENT_REGISTERED, made.client.client_id)
+        return made
 
     try:
         made = with_store(add)
@@ -97,10 +104,14 @@ def delete(client_id: ClientId, as_json: AsJson = False) -> None:
 
     async def remove(settings: AuthSettings, redis: Redis) -> Management:
         clients = await _clients(settings, redis)
-        grants = RedisGrantStore(
-            redis, Clock(), GrantLifetimes.of(settings), replicas=settings.redis_wait_replicas
-        )
-        return await remove_client(clients, grants, client_id, by_operator=True)
+        async with audited(settings, redis) as audit:
+            grants = RedisGrantStore(
+                redis, Clock(), GrantLifetimes.of(settings), replicas=settings.redis_wait_replicas, audit=audit
+            )
+            outcome = await remove_client(clients, grants, client_id, by_operator=True)
+            if outcome is Management.OK:
+                _note(audit, Event.CLIENT_CLOSED, client_id)
+            return outcome
 
     if with_store(remove) is Management.GONE:
         end(f"There is no app {client_id}.", status=1)
@@ -128,12 +139,14 @@ def prune(
         ask(f"Remove {len(found)} apps?")
 
     async def remove(settings: AuthSettings, redis: Redis) -> list[str]:
-        # Again: the operator may have taken long to answer.
-        return [
-            unused.client.client_id
-            for unused in await _unused(older_than_days, settings, redis)
-            if unused == found.get(unused.client.client_id) and await _remove_unused(settings, redis, unused)
-        ]
+        async with audited(settings, redis) as audit:
+            # Again: the operator may have taken long to answer.
+            return [
+                unused.client.client_id
+                for unused in await _unused(older_than_days, settings, redis)
+                if unused == found.get(unused.client.client_id)
+                and await _remove_unused(settings, redis, audit, unused)
+            ]
 
     removed = [] if dry_run or not found else with_store(remove)
     if as_json:
@@ -154,18 +167,23 @@ async def _unused(days: int, settings: AuthSettings, redis: Redis) -> list[Unuse
     )
 
 
-async def _remove_unused(settings: AuthSettings, redis: Redis, unused: UnusedClient) -> bool:
+async def _remove_unused(settings: AuthSettings, redis: Redis, audit: AuditLog, unused: UnusedClient) -> bool:
     store = UnusedClients(redis, grant_idle_seconds=settings.oauth_refresh_token_ttl)
     if not await store.close(unused):
         return False
     clients = RedisClientStore(redis, grant_idle_seconds=settings.oauth_refresh_token_ttl)
     grants = RedisGrantStore(
-        redis, Clock(), GrantLifetimes.of(settings), replicas=settings.redis_wait_replicas
+        redis, Clock(), GrantLifetimes.of(settings), replicas=settings.redis_wait_replicas, audit=audit
     )
     # A grant that slipped in ends with its app.
     await grants.revoke_client(unused.client.client_id)
     await clients.remove(unused.client.client_id)
+    _note(audit, Event.CLIENT_CLOSED, unused.client.client_id)
     return True
+
+
+def _note(audit: AuditLog, event: Event, client_id: str) -> None:
+    audit.note(event, Outcome.ALLOWED, Reason.BY_OPERATOR, client_id=client_id)
 
 
 def _pruned(unused: UnusedClient) -> tuple[str, str, str, str]:

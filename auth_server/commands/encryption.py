@@ -7,9 +7,11 @@ import typer
 from redis.asyncio import Redis
 
 from auth_server.commands.output import AsJson, print_json, print_table
-from auth_server.commands.session import with_store
+from auth_server.commands.session import audited, with_store
 from auth_server.settings import AuthSettings
 from auth_server.store.redis.sealed_values import KeyUse, Resealing, SealedValues
+from shared.audit.events import Event, Outcome
+from shared.flows.steps import Reason
 
 command = typer.Typer(help="The encryption keys: what is sealed with which, and sealing it again.")
 
@@ -42,7 +44,10 @@ def reseal(as_json: AsJson = False) -> None:
     """Seal credentials and signing keys with the key that seals. Safe to repeat, also under load."""
 
     async def seal_again(settings: AuthSettings, redis: Redis) -> tuple[Resealing, int]:
-        return await SealedValues(redis, settings.sealer).reseal(), settings.oauth_refresh_token_ttl
+        done = await SealedValues(redis, settings.sealer).reseal()
+        async with audited(settings, redis) as audit:
+            audit.note(Event.SECRETS_RESEALED, Outcome.ALLOWED, Reason.BY_OPERATOR)
+        return done, settings.oauth_refresh_token_ttl
 
     done, refresh_token_ttl = with_store(seal_again)
     if as_json:

@@ -8,13 +8,14 @@ import typer
 from redis.asyncio import Redis
 
 from auth_server.commands.output import AsJson, instant, print_json, print_members, print_table
-from auth_server.commands.session import ask, end, with_store
+from auth_server.commands.session import ask, audited, end, with_store
 from auth_server.models import GrantSummary
 from auth_server.settings import AuthSettings
 from auth_server.store.redis.clients import RedisClientStore
 from auth_server.store.redis.consents import RedisConsentStore
 from auth_server.store.redis.grant_list import GrantFilter, GrantList
 from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
+from shared.audit.log import AuditLog
 from shared.clock import Clock
 from shared.flows.recorder import FlowRecorder, replica_name
 from shared.flows.steps import Reason, Step
@@ -98,7 +99,8 @@ def revoke(
 
     async def take_back(settings: AuthSettings, redis: Redis) -> list[str]:
         await KeyCheck(redis, settings.sealer).examine()
-        return await _take_back(settings, redis, grant_ids)
+        async with audited(settings, redis) as audit:
+            return await _take_back(settings, redis, audit, grant_ids)
 
     revoked = with_store(take_back)
     if grant_id and not revoked:
@@ -109,9 +111,11 @@ def revoke(
     typer.echo(f"Revoked: {len(revoked)}")
 
 
-async def _take_back(settings: AuthSettings, redis: Redis, grant_ids: Sequence[str]) -> list[str]:
+async def _take_back(
+    settings: AuthSettings, redis: Redis, audit: AuditLog, grant_ids: Sequence[str]
+) -> list[str]:
     grants = RedisGrantStore(
-        redis, Clock(), GrantLifetimes.of(settings), replicas=settings.redis_wait_replicas
+        redis, Clock(), GrantLifetimes.of(settings), replicas=settings.redis_wait_replicas, audit=audit
     )
     remembered = RedisConsentStore(redis, seconds=settings.oauth_grant_ttl)
     clock = Clock()

@@ -8,12 +8,14 @@ import typer
 from redis.asyncio import Redis
 
 from auth_server.commands.output import AsJson, instant, print_json, print_table
-from auth_server.commands.session import end, with_store
+from auth_server.commands.session import audited, end, with_store
 from auth_server.domain.signing_keys import KeyRecord, KeyState, generate_key
 from auth_server.settings import AuthSettings
 from auth_server.store.base import RingFullError, RotationBegun
 from auth_server.store.redis.keyring import RedisKeyringStore
+from shared.audit.events import Event, Outcome
 from shared.clock import Clock
+from shared.flows.steps import Reason
 from shared.key_check import KeyCheck
 
 command = typer.Typer(help="The signing keys: list, rotate, revoke.")
@@ -53,7 +55,10 @@ def rotate(as_json: AsJson = False) -> None:
         active = next((each for each in await ring.records() if each.state is KeyState.ACTIVE), None)
         imported = active is not None and settings.private_key_pem is not None
         algorithm = active.algorithm if active and imported else settings.oauth_signing_algorithm
-        return await ring.rotate(generate_key(algorithm))
+        begun = await ring.rotate(generate_key(algorithm))
+        if begun is not None:
+            await _note(settings, redis, Event.KEY_ROTATED, begun.kid)
+        return begun
 
     try:
         begun = with_store(begin)
@@ -76,7 +81,10 @@ def revoke(
 
     async def take_out(settings: AuthSettings, redis: Redis) -> str | None:
         substitute = generate_key(settings.oauth_signing_algorithm)
-        return await (await _ring(settings, redis)).revoke(kid, substitute=substitute)
+        signs_now = await (await _ring(settings, redis)).revoke(kid, substitute=substitute)
+        if signs_now is not None:
+            await _note(settings, redis, Event.KEY_REVOKED, kid)
+        return signs_now
 
     signs_now = with_store(take_out)
     if signs_now is None:
@@ -85,6 +93,11 @@ def revoke(
         print_json({"revoked": kid, "active": signs_now})
         return
     typer.echo(f"Revoked: {kid}. {signs_now} signs now.")
+
+
+async def _note(settings: AuthSettings, redis: Redis, event: Event, kid: str) -> None:
+    async with audited(settings, redis) as audit:
+        audit.note(event, Outcome.ALLOWED, Reason.BY_OPERATOR, name=kid)
 
 
 async def _ring(settings: AuthSettings, redis: Redis) -> RedisKeyringStore:

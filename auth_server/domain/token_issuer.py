@@ -68,6 +68,8 @@ class TokenResponse:
     scope: str
     refresh_token: str | None = field(repr=False)
     vals: tuple[str, ...] = ()
+    token_id: str = ""
+    """`jti` of the access token, for the audit log."""
 
     def to_json(self) -> str:
         """Return the JSON body; no member is null."""
@@ -99,15 +101,17 @@ class TokenIssuer:
     ) -> TokenResponse:
         """Return a token response with a new access token for the grant's resource and the given scopes."""
         scope = format_scope(scopes)
+        token_id = generate.token_id()
         return TokenResponse(
-            access_token=self._access_token(grant, scope),
+            access_token=self._access_token(grant, scope, token_id),
+            token_id=token_id,
             expires_in=self._lifetime,
             scope=scope,
             refresh_token=None if refresh_token is None else refresh_token.value,
             vals=grant.vals,
         )
 
-    def _access_token(self, grant: Grant, scope: str) -> str:
+    def _access_token(self, grant: Grant, scope: str, token_id: str) -> str:
         key = self._keyring.signing_key()
         now = int(self._clock.now())
         header = {"alg": key.algorithm, "kid": key.kid, "typ": TYP}
@@ -119,7 +123,7 @@ class TokenIssuer:
             "scope": scope,
             "iat": now,
             "exp": now + self._lifetime,
-            "jti": generate.token_id(),
+            "jti": token_id,
             GRANT_ID_CLAIM: grant.grant_id,
             **({GRANT_VERSION_CLAIM: grant.version} if grant.version else {}),
             **details_of(grant.vals),

@@ -18,6 +18,7 @@ from auth_server.grants.base import MAX_TRIES
 from auth_server.models import Grant, GrantSummary, PendingAuthorization, UserSession
 from auth_server.services import Services, ServicesDep
 from auth_server.store.base import Narrowing
+from shared.audit.events import Event, Outcome
 from shared.flows.steps import Reason, Step
 from shared.logs import get_logger
 from shared.oauth.errors import TemporarilyUnavailable
@@ -59,6 +60,7 @@ async def revoke(request: Request, services: ServicesDep) -> Response:
     grant = await services.grants.find(form.get("grant", ""))
     # Somebody else's is as good as none: nobody learns that it exists.
     if grant is None or grant.subject != session.subject:
+        services.audit.note(Event.GRANT_REVOKED, Outcome.DENIED, Reason.UNKNOWN)
         return _back(request, "gone")
     await services.remembered.forget(session.subject, grant.client_id)
     await services.grants.revoke(grant.grant_id, reason="revoked_by_person")
@@ -74,6 +76,7 @@ async def narrow_grant(request: Request, services: ServicesDep) -> Response:
     for _ in range(MAX_TRIES):
         grant = await services.grants.find(form.get("grant", ""))
         if grant is None or grant.subject != session.subject:
+            services.audit.note(Event.GRANT_NARROWED, Outcome.DENIED, Reason.UNKNOWN)
             return _back(request, "gone")
         kept = await _kept(services, grant, form)
         scopes = narrow(grant.scopes, kept)
@@ -84,6 +87,14 @@ async def narrow_grant(request: Request, services: ServicesDep) -> Response:
         await services.remembered.forget(session.subject, grant.client_id)
         outcome = await services.grants.narrow(grant, scopes)
         if outcome is Narrowing.OK:
+            services.audit.note(
+                Event.GRANT_NARROWED,
+                Outcome.ALLOWED,
+                Reason.BY_PERSON,
+                client_id=grant.client_id,
+                grant_id=grant.grant_id,
+                scopes=scopes,
+            )
             _log.info("narrowed", grant_id=grant.grant_id, subject=session.subject, scope=" ".join(scopes))
             return _back(request, "narrowed")
     raise TemporarilyUnavailable("The grant is being changed; try again.")

@@ -6,8 +6,10 @@ from typing import Final
 from fastapi import Request
 
 from auth_server.domain import generate
+from auth_server.endpoints import decisions
 from auth_server.services import Services
 from shared import logs
+from shared.audit import acting
 from shared.flows.recorder import BEGUN, SIGNED_IN
 from shared.flows.steps import Step, flow_id
 from shared.rate_limit import Limit
@@ -26,12 +28,14 @@ def enter(request: Request, handle: str, **facts: str) -> None:
     """
     if _HANDLE.fullmatch(handle):
         request.state.flow = flow_id(handle)
+        acting.learn(flow=request.state.flow)
         logs.bind(flow=request.state.flow)
     learn(request, **facts)
 
 
 def learn(request: Request, **facts: str) -> None:
     """Remember what becomes known about the attempt, for the steps that follow in this request."""
+    acting.learn(client_id=facts.get("client_id", ""))
     request.state.flow_facts = {**getattr(request.state, "flow_facts", {}), **facts}
 
 
@@ -42,19 +46,15 @@ def attempt_of(request: Request) -> str:
 
 
 def note(request: Request, services: Services, step: Step, reason: str = "", **facts: str) -> None:
-    """Note a step of the attempt a request belongs to, if any."""
-    flow = attempt_of(request)
-    if not flow:
-        return
+    """Note a step of the attempt a request belongs to, if any; a decision is told to the audit log too."""
+    known: dict[str, str] = {**getattr(request.state, "flow_facts", {}), **facts}
+    decisions.step_taken(request, services, step, reason, known)
     begins: Limit | None = _BEGINS.get(step)
-    known: dict[str, str] = getattr(request.state, "flow_facts", {})
-    services.flows.note(flow, step, reason, begins=begins, **{**known, **facts})
+    services.flows.note(attempt_of(request), step, reason, begins=begins, **known)
 
 
 def note_refusal(request: Request, reason: str) -> None:
     """Note that a page says no, at whichever step of the attempt that is."""
-    if not attempt_of(request):
-        return
     services: Services = request.app.state.services
     page = request.scope["path"].rpartition("/oauth/")[2]
     if page == "authorize":

@@ -14,6 +14,7 @@ from auth_server.endpoints.pages import PageProblemError
 from auth_server.models import PendingAuthorization, UserSession
 from auth_server.services import Services
 from auth_server.store.base import PENDING_SECONDS, SESSION_SECONDS
+from shared.audit import acting
 from shared.flows.steps import Reason
 from shared.logs import get_logger
 from shared.refusals.pages import FOREIGN_FORM, STALE_PAGE
@@ -52,6 +53,7 @@ async def session_of(request: Request, services: Services) -> UserSession | None
     except UnsealError as error:
         _log.error("session does not open", subject=session.subject, reason=str(error))
         return None
+    acting.learn(subject=session.subject)
     return session
 
 
@@ -72,6 +74,7 @@ async def pending_of(request: Request, services: Services, handle: str | None) -
     if handle and secret:
         pending = await services.pending.find(handle, generate.digest(secret))
         if pending is not None:
+            acting.learn(client_id=pending.client_id)
             return pending
     raise stale_page()
 

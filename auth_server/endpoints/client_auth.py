@@ -15,6 +15,7 @@ from auth_server.domain.limits import WRONG_SECRETS
 from auth_server.models import Client
 from auth_server.outbound.known_documents import TOKEN_ENDPOINT_AS_AUDIENCE
 from auth_server.services import Services
+from shared.audit import acting
 from shared.flows.steps import Reason
 from shared.logs import get_logger
 from shared.oauth.errors import InvalidClient, InvalidRequest
@@ -59,6 +60,7 @@ async def authenticate(request: Request, form: Mapping[str, str], services: Serv
         reason = "" if right else "wrong or missing secret"
     if reason or client is None:
         raise await _refused(services, client, presented.client_id, reason, code)
+    acting.learn(client_id=client.client_id)
     return client
 
 
@@ -87,6 +89,7 @@ async def _by_assertion(request: Request, form: Mapping[str, str], services: Ser
         raise await _refused(
             services, client, client_id, f"assertion: {error}", Reason.CLIENT_ASSERTION
         ) from None
+    acting.learn(client_id=client.client_id)
     return client
 
 
@@ -102,6 +105,7 @@ async def _refused(
     _log.info("client refused", reason=reason, client_id=client_id[:100])
     # A bucket only for clients that exist, or anybody could fill the store with buckets.
     if client is not None:
+        acting.learn(client_id=client.client_id)
         await services.limiter.take(WRONG_SECRETS, client.client_id)
     return InvalidClient(_REFUSED, reason=code)
 

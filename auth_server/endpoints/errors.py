@@ -8,9 +8,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import Scope
 
 from auth_server.domain.authorization_request import TrustedRedirect, UntrustedRedirectError
-from auth_server.endpoints import attempt, pages
+from auth_server.endpoints import attempt, decisions, pages
 from auth_server.metrics import PAGE, REFUSALS, UNTRUSTED
-from shared.flows.steps import Reason
 from shared.key_check import StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger
 from shared.oauth.errors import (
@@ -122,6 +121,7 @@ def answer(request: Request, error: OAuthError) -> Response:
     REFUSALS.inc(route_of(request.scope), error.error)
     if request.scope["path"].endswith(_PAGES):
         return _page(request, error)
+    decisions.refused(request, request.app.state.services, decisions.reason_of(error))
     headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
@@ -136,8 +136,7 @@ def answer(request: Request, error: OAuthError) -> Response:
 
 def _page(request: Request, error: OAuthError) -> Response:
     status, retry_after = error.status, error.retry_after
-    too_many = isinstance(error, TooManyRequests)
-    attempt.note_refusal(request, Reason.TOO_MANY_ATTEMPTS if too_many else error.reason)
+    attempt.note_refusal(request, decisions.reason_of(error))
     match error:
         case TooManyRequests():
             return pages.problem(request, "Too many attempts", _WAIT, status=status, retry_after=retry_after)

@@ -15,6 +15,7 @@ from auth_server.endpoints.presented_token import read_access_token
 from auth_server.grants.base import required
 from auth_server.models import Client, Grant
 from auth_server.services import Services, ServicesDep
+from shared.audit.events import Event, Outcome, Why
 from shared.logs import get_logger
 from shared.oauth.access_token import GRANT_ID_CLAIM
 from shared.oauth.authorization_details import details_of
@@ -43,6 +44,13 @@ async def introspect(request: Request, services: ServicesDep) -> Response:
     # token_type_hint is only a hint, and our tokens tell themselves apart.
     found = await _refresh_token(services, client, token) or await _access_token(services, client, token)
     _log.debug("answered", client_id=client.client_id, active=found is not None)
+    services.audit.note(
+        Event.TOKEN_INTROSPECTED,
+        Outcome.DENIED if found is None else Outcome.ALLOWED,
+        Why.INACTIVE if found is None else "",
+        grant_id="" if found is None else str(found[GRANT_ID_CLAIM]),
+        token_id="" if found is None else str(found.get("jti", "")),
+    )
     body = {"active": False} if found is None else {"active": True, **found}
     return JSONResponse(body, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
 

@@ -12,6 +12,9 @@ from auth_server.endpoints.register import client_information, read_metadata
 from auth_server.models import Client
 from auth_server.services import Services, ServicesDep
 from auth_server.store.base import Management
+from shared.audit import acting
+from shared.audit.events import Event, Outcome
+from shared.flows.steps import Reason
 from shared.logs import get_logger
 from shared.oauth.errors import AccessDenied, InvalidToken
 
@@ -25,6 +28,7 @@ async def read(request: Request, services: ServicesDep, client_id: str) -> Respo
     """Return what is registered (section 2.1); the secret is not known here any more."""
     await _authorize(request, services, client_id)
     client = await _find(services, client_id)
+    services.audit.note(Event.CLIENT_READ, Outcome.ALLOWED)
     return _information(services, client)
 
 
@@ -41,6 +45,7 @@ async def update(request: Request, services: ServicesDep, client_id: str) -> Res
     )
     await services.limiter.take(services.registration_limit, cost=registration.cost(changed))
     _check(await services.clients.replace(changed))
+    services.audit.note(Event.CLIENT_CHANGED, Outcome.ALLOWED)
     _log.info("client changed", client_id=client_id, redirect_uris=list(changed.redirect_uris))
     return _information(services, changed)
 
@@ -50,6 +55,7 @@ async def delete(request: Request, services: ServicesDep, client_id: str) -> Res
     """Remove the client and all that was issued to it (section 2.3). It can be repeated when interrupted."""
     await _authorize(request, services, client_id)
     _check(await remove_client(services.clients, services.grants, client_id))
+    services.audit.note(Event.CLIENT_CLOSED, Outcome.ALLOWED, Reason.BY_CLIENT)
     _log.info("client removed", client_id=client_id)
     return Response(status_code=204, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
 
@@ -60,6 +66,7 @@ async def _authorize(request: Request, services: Services, client_id: str) -> No
     headers = request.headers.getlist("authorization")
     scheme, _, token = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
     if scheme.lower() == "bearer" and services.registration_tokens.belongs(token.strip(), client_id):
+        acting.learn(client_id=client_id)
         return
     # A bucket only for clients that exist, or anybody could fill the store with buckets.
     if headers and await services.clients.find(client_id) is not None:

@@ -10,6 +10,7 @@ from auth_server.endpoints.parameters import MAX_BODY_BYTES
 from auth_server.metrics import REGISTRATIONS
 from auth_server.models import Client
 from auth_server.services import Services, ServicesDep
+from shared.audit.events import Event, Outcome, Why
 from shared.logs import get_logger
 from shared.oauth.errors import InvalidClientMetadata
 from shared.strict_json import InvalidJsonError, load_object
@@ -35,13 +36,20 @@ async def register(request: Request, services: ServicesDep) -> Response:
     kept = await _keep(services, registered.client)
     if kept.client_id != registered.client.client_id:
         registered = registered.shared_with(kept)
-    REGISTRATIONS.inc("new" if kept is registered.client else "shared")
+    shared = kept is not registered.client
+    REGISTRATIONS.inc("shared" if shared else "new")
+    services.audit.note(
+        Event.CLIENT_REGISTERED,
+        Outcome.ALLOWED,
+        Why.SHARED if shared else "",
+        client_id=kept.client_id,
+    )
     _log.info(
         "client registered",
         client_id=kept.client_id,
         name=kept.name,
         redirect_uris=list(registered.client.redirect_uris),
-        shared=kept is not registered.client,
+        shared=shared,
     )
     return client_information(services, registered.client.client_id, registered.response(), status=201)
 

@@ -9,6 +9,7 @@ from auth_server.endpoints.presented_token import read_access_token
 from auth_server.grants.base import required
 from auth_server.models import Client
 from auth_server.services import Services, ServicesDep
+from shared.audit.events import Event, Outcome
 from shared.flows.steps import Reason, Step
 from shared.logs import get_logger
 from shared.oauth.access_token import LEEWAY
@@ -46,7 +47,7 @@ async def _revoke_refresh_token(services: Services, client: Client, token: str) 
         # Over already, or in a first try that was answered 503: then this one must wait for replicas again.
         await services.grants.revoke(refresh.grant_id, reason="revoked_by_client")
         return True
-    _check_owner(client, grant.client_id)
+    _check_owner(services, client, grant.client_id)
     if grant.client_id == client.client_id:
         await services.grants.revoke(refresh.grant_id, reason="revoked_by_client")
         services.flows.note(grant.flow, Step.REVOKED, Reason.BY_CLIENT)
@@ -57,17 +58,29 @@ async def _revoke_refresh_token(services: Services, client: Client, token: str) 
 async def _revoke_access_token(services: Services, client: Client, token: str) -> None:
     access = await read_access_token(services, token)
     if access is None or access.expires_at + 2 * LEEWAY <= services.clock.now():
+        services.audit.note(Event.TOKEN_REVOKED, Outcome.DENIED, Reason.UNKNOWN)
         return
-    _check_owner(client, access.client_id)
+    _check_owner(services, client, access.client_id)
     if access.client_id == client.client_id:
         await services.grants.revoke_access_token(
             access.grant_id, access.token_id, expires_at=access.expires_at
         )
         services.flows.note_of_grant(access.grant_id, Step.REVOKED, Reason.BY_CLIENT)
+        services.audit.note(
+            Event.TOKEN_REVOKED,
+            Outcome.ALLOWED,
+            Reason.BY_CLIENT,
+            subject=access.subject,
+            grant_id=access.grant_id,
+            token_id=access.token_id,
+        )
         _log.info("access token revoked", grant_id=access.grant_id, client_id=client.client_id)
 
 
-def _check_owner(client: Client, owner_id: str) -> None:
+def _check_owner(services: Services, client: Client, owner_id: str) -> None:
+    if client.client_id == owner_id:
+        return
     # RFC 7009 section 2.1: the client is told; a public client proved nothing, so it learns nothing.
-    if client.client_id != owner_id and not client.is_public:
-        raise UnauthorizedClient("The token was issued to another client.")
+    if not client.is_public:
+        raise UnauthorizedClient("The token was issued to another client.", reason=Reason.WRONG_CLIENT)
+    services.audit.note(Event.TOKEN_REVOKED, Outcome.DENIED, Reason.WRONG_CLIENT)

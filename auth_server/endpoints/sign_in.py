@@ -13,6 +13,7 @@ from auth_server.endpoints.parameters import read_form
 from auth_server.models import PendingAuthorization, UserSession
 from auth_server.services import Services, ServicesDep
 from auth_server.sign_in.base import Person, SignInRefusedError
+from shared.audit import acting
 from shared.flows.steps import Step
 from shared.logs import get_logger
 
@@ -86,6 +87,7 @@ async def begin_session(request: Request, services: Services, person: Person) ->
     if person.credential is not None:
         sealed = seal_session_credential(services.sealer, session_id, person.credential)
     await services.sessions.save(UserSession(session_id, person.subject, person.username, sealed))
+    acting.learn(subject=person.subject)
     return session_id
 
 

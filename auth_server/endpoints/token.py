@@ -7,16 +7,18 @@ from starlette.responses import Response
 
 from auth_server.domain.approval import code_grant_id
 from auth_server.endpoints.client_auth import authenticate
+from auth_server.endpoints.decisions import reason_of
 from auth_server.endpoints.parameters import read_form, refuse_credentials_in_query
 from auth_server.grants.base import required
 from auth_server.metrics import TOKENS
 from auth_server.services import Services, ServicesDep
+from shared.audit import acting
+from shared.audit.events import Event, Outcome, Why
 from shared.flows.steps import Reason, Step
 from shared.logs import get_logger
 from shared.oauth.errors import (
     InvalidGrant,
     OAuthError,
-    TooManyRequests,
     UnauthorizedClient,
     UnsupportedGrantType,
 )
@@ -50,20 +52,36 @@ async def token(request: Request, services: ServicesDep) -> Response:
         _note_refusal(services, form, error, _client_auth(request, form))
         raise
     request.state.flow = exchanged.flow
+    acting.learn(flow=exchanged.flow)
     services.flows.note(
         exchanged.flow, exchanged.step, exchanged.reason, client_auth=_client_auth(request, form)
     )
     TOKENS.inc(grant_type)
+    services.audit.note(
+        Event.TOKEN_ISSUED,
+        Outcome.ALLOWED,
+        exchanged.reason or grant_type,
+        subject=exchanged.subject,
+        grant_id=exchanged.grant_id,
+        token_id=exchanged.token_id,
+        scopes=exchanged.scopes,
+        resource=exchanged.resource,
+    )
     headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     return Response(exchanged.body, media_type="application/json", headers=headers)
 
 
 def _note_refusal(services: Services, form: Mapping[str, str], error: OAuthError, client_auth: str) -> None:
     """Note a refusal in the attempt that the presented code or refresh token came from, whoever sent it."""
-    reason = Reason.TOO_MANY_ATTEMPTS if isinstance(error, TooManyRequests) else error.reason
+    reason = reason_of(error)
     step, grant_id = Step.TOKEN_REFUSED, code_grant_id(form.get("code", ""))
     if form.get("grant_type") == "refresh_token":
         step, grant_id = Step.REFRESH_REFUSED, _refreshed_grant_id(services, form)
+    acting.learn(grant_id=grant_id or "")
+    if reason == Reason.REUSED:
+        refreshed = step is Step.REFRESH_REFUSED
+        reused = Why.REFRESH_TOKEN_REUSED if refreshed else Why.CODE_REUSED
+        services.audit.note(Event.GRANT_REVOKED, Outcome.ALLOWED, reused)
     services.flows.note_of_grant(grant_id or "", step, reason, client_auth=client_auth)
 
 

@@ -107,4 +107,6 @@ class AuthorizationCodeGrant:
                 await self.limiter.take(WRONG_REDEMPTIONS, grant_id)
             raise InvalidGrant(_REFUSED, reason=outcome.value)
         _log.info("tokens issued", grant_id=grant_id, client_id=client.client_id, scope=response.scope)
-        return Exchanged(response.to_json(), grant.flow, Step.TOKENS_ISSUED)
+        return Exchanged.of(
+            grant, Step.TOKENS_ISSUED, response.to_json(), grant.scopes, token_id=response.token_id
+        )

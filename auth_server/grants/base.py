@@ -1,10 +1,10 @@
 """What a grant type is to the token endpoint."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
-from auth_server.models import Client
+from auth_server.models import Client, Grant
 from shared.flows.steps import Step
 from shared.oauth.errors import InvalidRequest
 
@@ -21,12 +21,46 @@ class Exchanged:
         flow: the id of the attempt that the grant came from, while that is remembered.
         step: what it is in the timeline of that attempt.
         reason: a word about it there.
+        grant_id: the grant, for the audit log, as all that follows.
+        subject: whose it is.
+        scopes: of the access token.
+        resource: what that is for.
+        token_id: its `jti`; empty when the answer is one that was given before.
     """
 
     body: str = field(repr=False)
     flow: str
     step: Step
+    grant_id: str
+    subject: str
+    scopes: Sequence[str]
+    resource: str
     reason: str = ""
+    token_id: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        grant: Grant,
+        step: Step,
+        body: str,
+        scopes: Sequence[str],
+        *,
+        reason: str = "",
+        token_id: str = "",
+    ) -> Self:
+        """Return what is given from a grant."""
+        return cls(
+            body,
+            grant.flow,
+            step,
+            grant.grant_id,
+            grant.subject,
+            scopes,
+            grant.resource,
+            reason,
+            token_id,
+        )
 
 
 class TokenGrant(Protocol):

@@ -75,7 +75,8 @@ class RefreshTokenGrant:
         self.resources.check_same(form.get("resource"), grant.resource)
         scopes = _requested_scopes(form.get("scope"), grant)
         successor = self.issuer.refresh_token(grant.grant_id, presented.generation + 1)
-        body = self.issuer.respond(grant, scopes, successor).to_json()
+        response = self.issuer.respond(grant, scopes, successor)
+        body = response.to_json()
         # Before the claim: nothing that can fail may stand between it and the answer.
         await self.clients.keep_alive(client)
         outcome, sealed = await self._rotate(
@@ -95,7 +96,7 @@ class RefreshTokenGrant:
         if outcome is Rotation.REPLAYED and sealed is not None:
             _log.info("refresh repeated", grant_id=grant.grant_id, client_id=client.client_id)
             again = _unseal(presented, sealed)
-            return Exchanged(again, grant.flow, Step.REFRESHED, Reason.REPEATED)
+            return Exchanged.of(grant, Step.REFRESHED, again, scopes, reason=Reason.REPEATED)
         if outcome is not Rotation.OK:
             if outcome is Rotation.REUSED:
                 REVOCATIONS.inc("refresh_token_reused")
@@ -104,7 +105,7 @@ class RefreshTokenGrant:
             )
             raise InvalidGrant(_REFUSED, reason=outcome.value)
         _log.info("tokens refreshed", grant_id=grant.grant_id, client_id=client.client_id)
-        return Exchanged(body, grant.flow, Step.REFRESHED)
+        return Exchanged.of(grant, Step.REFRESHED, body, scopes, token_id=response.token_id)
 
     async def _rotate(self, rotation: RefreshRotation) -> tuple[Rotation, str | None]:
         outcome, sealed = await self.grants.rotate(rotation)

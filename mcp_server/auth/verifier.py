@@ -13,6 +13,7 @@ from mcp_server.auth.principal import Principal
 from mcp_server.metrics import TOKEN_REFUSALS
 from shared import strict_json
 from shared.clock import Clock
+from shared.flows.steps import Reason
 from shared.logs import get_logger
 from shared.oauth.access_token import (
     GRANT_ID_CLAIM,
@@ -151,14 +152,14 @@ class TokenVerifier:
         for entry in (principal.token_id or "", version_entry(principal.version)):
             if self._revocations.is_revoked(grant_id, entry):
                 TOKEN_REFUSALS.inc("revoked")
-                raise InvalidToken("The access token was revoked.")
+                raise InvalidToken("The access token was revoked.", reason=Reason.GRANT_REVOKED)
         if principal.key_id is not None:
             self._check_key(principal.key_id)
 
     def _check_key(self, kid: str) -> None:
         if self._revocations.is_key_revoked(kid):
             TOKEN_REFUSALS.inc("revoked_key")
-            raise InvalidToken("The key that signed the access token was revoked.")
+            raise InvalidToken("The key that signed the access token was revoked.", reason="revoked_key")
 
 
 def _take_apart(unverified_token: str) -> tuple[Mapping[str, object], bytes]:
@@ -265,11 +266,11 @@ def _text(claims: Mapping[str, object], name: str) -> str:
 
 def _expired() -> InvalidToken:
     TOKEN_REFUSALS.inc("expired")
-    return InvalidToken("The access token expired.")
+    return InvalidToken("The access token expired.", reason=Reason.EXPIRED)
 
 
 def _invalid(reason: str, kind: str = "malformed") -> InvalidToken:
     # The reason is for operators: telling a caller which check failed tells a forger what to change.
     _log.debug("token refused", reason=reason)
     TOKEN_REFUSALS.inc(kind)
-    return InvalidToken("The access token is not valid here.")
+    return InvalidToken("The access token is not valid here.", reason=kind)

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mcp_server.endpoints.bearer import Caller
+from mcp_server.endpoints.decisions import Decisions
 from mcp_server.endpoints.errors import json_response, rpc_error, unavailable
 from mcp_server.endpoints.reply import Reply
 from mcp_server.endpoints.request_host import RequestHost
@@ -14,6 +15,8 @@ from mcp_server.metrics import REFUSALS
 from mcp_server.protocol.dispatcher import Incoming
 from mcp_server.protocol.reach import ScopeRequiredError
 from mcp_server.services import Services
+from shared.audit.acting import acting
+from shared.audit.events import Why
 from shared.logs import get_logger
 from shared.oauth.errors import InsufficientScope
 from shared.refusals.json_rpc import INVALID_REQUEST
@@ -39,6 +42,7 @@ class McpEndpoint:
         """Take what the process shares, and the paths that are the endpoint itself."""
         self._services = services
         self._paths = paths
+        self._decisions = Decisions(services.audit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -63,13 +67,16 @@ class McpEndpoint:
         if reply.abandoned or reply.lapsed is None:
             _log.debug("client gone")
             return
+        self._decisions.credential_refused(reply.lapsed)
         await reply.finish(self._services.refusals.answer(reply.lapsed, reply.request_id))
 
     async def _answer(self, scope: Scope, receive: Receive, reply: Reply) -> Response:
         try:
             caller = await self._services.guard.authenticate(scope)
         except Exception as error:
+            self._decisions.credential_refused(error)
             return self._services.refusals.answer(error)
+        self._decisions.begin(caller.principal)
         # RFC 9745 dates it; `true` is the form that the guide's clients were told of.
         headers = {"Deprecation": "true"} if caller.principal.legacy else {}
         reply.prepare(lambda: self._services.guard.recheck(caller), headers)
@@ -84,13 +91,16 @@ class McpEndpoint:
         try:
             refused = self._check_target(scope)
             if refused is not None:
+                self._decisions.request_refused(Why.WRONG_TARGET)
                 return refused
             self._check_headers(scope)
             body = await read_body(scope, receive, limit=MAX_BODY_BYTES)
+            acting().size = len(body)
             incoming = self._services.dispatcher.read(scope["headers"], body)
             reply.request_id = incoming.request_id
             return await self._run(incoming, caller, reply)
         except Exception as error:
+            self._decisions.not_run(error)
             return self._services.refusals.answer(error, reply.request_id)
 
     async def _run(self, incoming: Incoming, caller: Caller, reply: Reply) -> Response:
@@ -104,6 +114,7 @@ class McpEndpoint:
             host = RequestHost(caller, self._services, reply)
             answer = await self._services.dispatcher.run(incoming, host)
         except ScopeRequiredError as error:
+            self._decisions.scope_refused(error)
             raise InsufficientScope(
                 f"{error.name} needs the scope {error.scope}.",
                 needed=(*principal.granted, error.scope),

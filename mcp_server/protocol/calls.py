@@ -49,7 +49,7 @@ class Host(Protocol):
 class Call:
     """A `mcp_server.tools.context.ToolContext` for one request."""
 
-    __slots__ = ("_answers", "_host", "_progress", "_revision", "found", "meta")
+    __slots__ = ("_answers", "_host", "_progress", "_revision", "found", "has_failed", "meta")
 
     def __init__(self, host: Host, revision: Revision, request: Request, answers: Answers) -> None:
         """Take the transport, the revision, the request and the answers that came with it."""
@@ -62,6 +62,8 @@ class Call:
         self._progress = float("-inf")
         self.found: dict[str, object] = {}
         """Answers that were valid, by the digest of their question."""
+        self.has_failed = False
+        """Whether the result says that the tool did not do it."""
 
     @property
     def principal(self) -> Principal:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from mcp_server.metrics import TOOL_CALLS
 from mcp_server.protocol.calls import Call, Host
 from mcp_server.protocol.completion import complete
+from mcp_server.protocol.decisions import CallDecisions, Telling
 from mcp_server.protocol.encoding import Encoder
 from mcp_server.protocol.features import Features
 from mcp_server.protocol.input_states import NO_ANSWERS, InputStates
@@ -25,6 +26,7 @@ from mcp_server.protocol.readings import get_prompt, read_resource
 from mcp_server.protocol.tool_runs import run_tool
 from mcp_server.protocol.versions import SUPPORTED, Revision, negotiate
 from mcp_server.tools.context import InputRequiredError, MissingCapabilityError
+from shared.audit.log import AuditLog
 from shared.series import OTHER
 
 DISCOVER_TTL: Final = 3_600_000
@@ -52,8 +54,9 @@ class Methods:
         server: mcp_types.Implementation,
         instructions: str,
         input_states: InputStates,
+        audit: AuditLog,
     ) -> None:
-        """Take what is offered, what the server says of itself, and what seals the state of calls."""
+        """Take what is offered, what the server says of itself, what seals calls' state, and the log."""
         self._features = features
         self._instructions = instructions
         self._input_states = input_states
@@ -61,6 +64,7 @@ class Methods:
         self._lists = Lists(features, self._encoder)
         self._reach = Reach(features)
         self.check_scope = self._reach.check
+        self._decisions = CallDecisions(audit, self._reach)
         self._handlers: Mapping[str, Handler] = {
             "initialize": self._initialize,
             "ping": self._nothing,
@@ -175,20 +179,33 @@ class Methods:
         """Return a handler whose call may ask the client for input, over as many requests as it takes."""
 
         async def handle(request: Request, exchange: Exchange) -> bytes:
-            principal, revision = exchange.host.principal, exchange.revision
-            answers = self._input_states.open(request, principal) if revision.modern else NO_ANSWERS
-            call = Call(exchange.host, revision, request, answers)
-            try:
-                return await run(request, call, revision)
-            except InputRequiredError as required:
-                state = self._input_states.seal(
-                    request, principal, answers=call.found, asked=call.digests(required.questions)
-                )
-                return self._encoder.encode_questions(required.questions, state)
-            except MissingCapabilityError as missing:
-                raise _cannot_ask(missing, revision) from None
+            with self._decisions.telling(request) as telling:
+                return await self._ask_or_run(run, request, exchange, telling)
 
         return handle
+
+    async def _ask_or_run(
+        self,
+        run: Callable[[Request, Call, Revision], Awaitable[bytes]],
+        request: Request,
+        exchange: Exchange,
+        telling: Telling,
+    ) -> bytes:
+        principal, revision = exchange.host.principal, exchange.revision
+        answers = self._input_states.open(request, principal) if revision.modern else NO_ANSWERS
+        call = Call(exchange.host, revision, request, answers)
+        try:
+            result = await run(request, call, revision)
+        except InputRequiredError as required:
+            telling.how = "asked"
+            state = self._input_states.seal(
+                request, principal, answers=call.found, asked=call.digests(required.questions)
+            )
+            return self._encoder.encode_questions(required.questions, state)
+        except MissingCapabilityError as missing:
+            raise _cannot_ask(missing, revision) from None
+        telling.how = "tool_error" if call.has_failed else ""
+        return result
 
     def _capabilities(self) -> dict[str, object]:
         capabilities: dict[str, object] = {"tools": {}, "logging": {}}

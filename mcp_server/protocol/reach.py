@@ -61,11 +61,15 @@ class Reach:
         Raises:
             ScopeRequiredError: it exists and needs a scope that is not among them.
         """
-        find = self._finders.get(request.method)
-        offered = find(request.params) if find is not None else None
+        offered = self.about(request)
         if offered is not None and offered.scope is not None and offered.scope not in scopes:
             raise ScopeRequiredError(offered.name, offered.scope)
         return None if offered is None else Use(request.method, offered)
+
+    def about(self, request: Request) -> Offered | None:
+        """Return what a request is about; None: nothing that exists."""
+        find = self._finders.get(request.method)
+        return find(request.params) if find is not None else None
 
     def completed(self, reference: object) -> Offered | None:
         """Return what a `ref` of `completion/complete` names."""

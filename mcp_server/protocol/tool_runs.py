@@ -36,6 +36,7 @@ async def run_tool(tool: Tool, call: Call, arguments: Mapping[str, object], revi
             result = await _run_traced(tool, call, arguments, revision)
         if _is_failure(result):
             outcome = "error"
+            call.has_failed = True
         return result
     except BaseException as error:
         outcome = next((name for kind, name in _OUTCOMES if isinstance(error, kind)), "failed")

@@ -7,6 +7,7 @@ import time
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.audit import acting
 from shared.logs import get_logger
 from shared.metrics import METHODS, REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT
 from shared.series import OTHER, Count, Timing
@@ -44,6 +45,7 @@ class RequestIdMiddleware:
         # A server may answer one request after another in the same context.
         structlog.contextvars.unbind_contextvars("flow")
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        acting.begin(request_id)
         header = (b"x-request-id", request_id.encode())
         status = 0
         in_flight = self._in_flight

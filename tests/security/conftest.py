@@ -3,6 +3,8 @@
 import io
 import logging
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx
 import pytest
@@ -16,7 +18,7 @@ from mcp_server.settings import McpSettings
 from shared import logs
 from shared.clock import Clock
 from tests.auth_server.deployment import ValTown, new_pem, running, settings_of
-from tests.security.deployment import MCP_ORIGIN, VAL_TOWN, Deployment, Network
+from tests.security.deployment import MCP_ORIGIN, VAL_TOWN, Deploy, Deployment, Network
 from tests.support.resource_server import until_ready
 
 
@@ -48,9 +50,23 @@ def logged() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture
-async def deployment(redis: Redis, clock: Clock, sandbox: FastAPI, pem: str) -> AsyncIterator[Deployment]:
+async def deployment(deploy: Deploy) -> AsyncIterator[Deployment]:
     """Return both services, running."""
-    settings = settings_of(oauth_jwt_private_key=pem, val_town_api_url=VAL_TOWN)
+    async with deploy() as deployed:
+        yield deployed
+
+
+@pytest.fixture
+def deploy(redis: Redis, clock: Clock, sandbox: FastAPI, pem: str) -> Deploy:
+    """Return the way to run both services with other settings; keywords are settings."""
+    return partial(_deployed, redis, clock, sandbox, pem)
+
+
+@asynccontextmanager
+async def _deployed(
+    redis: Redis, clock: Clock, sandbox: FastAPI, pem: str, **changes: object
+) -> AsyncIterator[Deployment]:
+    settings = settings_of(oauth_jwt_private_key=pem, val_town_api_url=VAL_TOWN, **changes)
     val_town = ValTown(sandbox)
     async with running(settings, redis, clock, val_town) as auth:
         network = Network({"auth.test": httpx.ASGITransport(auth.app), "api.val.town.test": val_town})

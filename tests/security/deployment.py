@@ -1,6 +1,8 @@
 """Both services, people who use them, and everything that is answered to anybody."""
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import httpx
 from redis.asyncio import Redis
@@ -12,6 +14,14 @@ from tests.support.mcp_client import McpClient
 MCP_ORIGIN = "https://mcp.test"
 # Named like the real one, so that the sign-in page does not show the sandbox's tokens.
 VAL_TOWN = "https://api.val.town.test"
+
+
+class Deploy(Protocol):
+    """Runs both services with these settings."""
+
+    def __call__(self, **changes: object) -> AbstractAsyncContextManager["Deployment"]:
+        """Return them, running within the context."""
+        ...
 
 
 class Network(httpx.AsyncBaseTransport):

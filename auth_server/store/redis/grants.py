@@ -23,6 +23,8 @@ from auth_server.store.base import (
 from auth_server.store.redis.grant_list import GrantList, grant_key, user_key
 from auth_server.store.redis.misses import OnMiss, nothing_to_check
 from auth_server.store.redis.recent_revocations import RecentRevocations
+from shared.audit.events import Event, Outcome
+from shared.audit.log import AuditLog
 from shared.clock import Clock
 from shared.credentials import credential_key
 from shared.flows.steps import FLOW_SECONDS
@@ -87,6 +89,7 @@ class RedisGrantStore:
         replicas: int = 0,
         watch: StoreWatch | None = None,
         recent: RecentRevocations | None = None,
+        audit: AuditLog | None = None,
     ) -> None:
         """Take the store's client, the clock, the lifetimes, and what a failover makes necessary.
 
@@ -98,8 +101,10 @@ class RedisGrantStore:
             replicas: how many must confirm what may not be lost (REDIS_WAIT_REPLICAS).
             watch: knows whether the store failed over; without one nothing is healed.
             recent: where revocations are recorded that may have to be repeated.
+            audit: who hears of grants that end.
         """
         self._redis = redis
+        self._audit = audit
         self._replicas = replicas
         self._watch = watch
         self._recent = RecentRevocations(clock) if recent is None else recent
@@ -282,6 +287,8 @@ class RedisGrantStore:
         alive, is_safe = await self._end(grant_id, reason)
         if alive:
             REVOCATIONS.inc(reason)
+            if self._audit is not None:
+                self._audit.note(Event.GRANT_REVOKED, Outcome.ALLOWED, reason, grant_id=grant_id)
         if not is_safe:
             # RFC 7009 section 2.2.1: better no success than one that a failover takes back.
             raise self._not_replicated()
