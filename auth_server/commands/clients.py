@@ -106,7 +106,11 @@ def delete(client_id: ClientId, as_json: AsJson = False) -> None:
         clients = await _clients(settings, redis)
         async with audited(settings, redis) as audit:
             grants = RedisGrantStore(
-                redis, Clock(), GrantLifetimes.of(settings), replicas=settings.redis_wait_replicas, audit=audit
+                redis,
+                Clock(),
+                GrantLifetimes.of(settings),
+                replicas=settings.redis_wait_replicas,
+                audit=audit,
             )
             outcome = await remove_client(clients, grants, client_id, by_operator=True)
             if outcome is Management.OK:
