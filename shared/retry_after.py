@@ -3,6 +3,6 @@
 import secrets
 
 
-def jittered() -> int:
-    """Return 1 to 3 seconds at random: clients that were refused together must not all come back together."""
-    return 1 + secrets.randbelow(3)
+def jittered(most: int = 3) -> int:
+    """Return 1 to `most` seconds at random: who was refused together must not come back together."""
+    return 1 + secrets.randbelow(most)

@@ -31,7 +31,13 @@ RESERVE: Final = 64
 """How many more requests of the kind that comes first are taken when all other places are full."""
 
 _ARRIVED: Final = "val_town.arrived"
-_LOG_SECONDS: Final = 1.0
+_WAIT_SECONDS: Final = 3
+_LONGEST_WAIT_SECONDS: Final = 10
+_REFUSALS_A_SECOND_MORE: Final = 100
+"""So many refusals a second make the longest wait that clients are told a second longer.
+
+Thousands who come back within three seconds would only be refused again, and keep others from being served.
+"""
 
 _log = get_logger("web:overload")
 
@@ -66,8 +72,8 @@ class Overload:
         self._policy = policy
         self._waiting = 0
         self._under_way = 0
-        self._shed = 0
-        self._logged_at = 0.0
+        self._shed = self._shed_before = 0
+        self._second = 0
 
     def arrived(self, scope: Scope) -> None:
         """Count a request whose task was made and has not begun."""
@@ -116,7 +122,7 @@ class Overload:
 
     def _refusal(self, path: str) -> Response:
         response = self._policy.answer(path)
-        response.headers["Retry-After"] = str(jittered())
+        response.headers["Retry-After"] = str(jittered(self._longest_wait()))
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
         # Nobody was asked who they are, so any page may read it.
@@ -126,11 +132,17 @@ class Overload:
 
     def _count(self) -> None:
         SHED.inc()
+        second = int(self._now())
+        if second != self._second:
+            # Of the second before, if that was one with refusals.
+            self._shed_before = self._shed if second == self._second + 1 else 0
+            _log.warning("overloaded", refused_before=self._shed_before, under_way=self._under_way)
+            self._second, self._shed = second, 0
         self._shed += 1
-        now = self._now()
-        if now - self._logged_at >= _LOG_SECONDS:
-            _log.warning("overloaded", refused=self._shed, under_way=self._under_way)
-            self._shed, self._logged_at = 0, now
+
+    def _longest_wait(self) -> int:
+        refused = max(self._shed, self._shed_before)
+        return min(_LONGEST_WAIT_SECONDS, _WAIT_SECONDS + refused // _REFUSALS_A_SECOND_MORE)
 
 
 def _is_stream(start: Message) -> bool:

@@ -201,6 +201,21 @@ async def test_when_more_is_of_no_use_only_few_are_taken() -> None:
         assert {(await one).status_code for one in staying} == {200}
 
 
+async def test_the_more_are_refused_the_longer_they_are_told_to_wait() -> None:
+    rooms = Rooms()
+    waits: set[int] = set()
+    async with rooms.client(**{CROWDED: True}) as http:
+        for _ in range(300):
+            waits.add(int((await http.get("/room")).headers["retry-after"]))
+        assert waits <= set(range(1, 7))
+        for _ in range(1000):
+            waits.add(int((await http.get("/room")).headers["retry-after"]))
+        assert waits == set(range(1, 11))
+        rooms.now += 2
+        calm = {int((await http.get("/room")).headers["retry-after"]) for _ in range(90)}
+        assert calm == {1, 2, 3}
+
+
 def test_clients_that_were_refused_together_do_not_come_back_together() -> None:
     assert {jittered() for _ in range(200)} == {1, 2, 3}
 
