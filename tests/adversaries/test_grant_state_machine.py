@@ -44,7 +44,7 @@ EXAMPLES: Final = int(os.environ.get("ADVERSARY_EXAMPLES", SUITE_EXAMPLES))
 STEPS: Final = 50
 CLIENTS: Final = 2
 REPLICAS: Final = 2
-WITHOUT_EXPIRY: Final = {"vt:{keys}:sealed", "vt:{keys}:state", "vt:meta:key-check"}
+WITHOUT_EXPIRY: Final = {"vt:{keys}:sealed", "vt:{keys}:state", "vt:meta:key-check", "vt:meta:epoch"}
 PEM: Final = ec.generate_private_key(ec.SECP256R1()).private_bytes(
     serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
 )

@@ -34,7 +34,7 @@ KINDS: Final = (
     Kind(rf"vt:consent:{_ID}", "string"),
     Kind(rf"vt:(pending|session):{_ID}", "hash"),
     Kind(r"vt:\{keys\}:(sealed|state)", "hash", for_ever=True),
-    Kind(r"vt:meta:key-check", "hash", for_ever=True),
+    Kind(r"vt:meta:(key-check|epoch)", "hash", for_ever=True),
     Kind(r"vt:meta:heartbeat", "string", for_ever=True),
 )
 
