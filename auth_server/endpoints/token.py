@@ -19,6 +19,7 @@ from shared.logs import get_logger
 from shared.oauth.errors import (
     InvalidGrant,
     OAuthError,
+    TemporarilyUnavailable,
     UnauthorizedClient,
     UnsupportedGrantType,
 )
@@ -29,7 +30,12 @@ _log = get_logger("oauth:token")
 
 @router.post("/oauth/token")
 async def token(request: Request, services: ServicesDep) -> Response:
-    """Exchange a code or a refresh token; the body may be a form or strict JSON."""
+    """Exchange a code or a refresh token; the body may be a form or strict JSON.
+
+    Nothing is exchanged for a client that has hung up. One that got no answer asks again, maybe elsewhere,
+    and its session goes on; a replica that hung meanwhile would come to the old request late, and find in it
+    a refresh token that was replaced twice: a stolen one, as it must seem.
+    """
     # Without keys nothing can be issued; say so before anybody's credential is judged with the wrong ones.
     services.keyring.active()
     # 1. Read the parameters.
@@ -46,7 +52,9 @@ async def token(request: Request, services: ServicesDep) -> Response:
         client = await authenticate(request, form, services)
         if grant_type not in client.grant_types:
             raise UnauthorizedClient("The client is not registered for this grant_type.")
-        # 4. Exchange, and answer.
+        # 4. Exchange, and answer, if somebody waits for it.
+        if await request.is_disconnected():
+            raise TemporarilyUnavailable("The client has gone.")
         exchanged = await grant.exchange(form, client)
     except OAuthError as error:
         _note_refusal(services, form, error, _client_auth(request, form))

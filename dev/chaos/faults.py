@@ -278,17 +278,14 @@ def _clock_off(offset: str) -> Callable[[World, People], AbstractAsyncContextMan
     async def skewed(world: World, _people: People) -> AsyncIterator[None]:
         # One replica of each service; the other keeps the right time.
         chosen = (world.auth[-1], world.mcp[-1])
+        faked = {"LD_PRELOAD": LIBFAKETIME, "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         for replica in chosen:
-            replica.end()
-            replica.start(LD_PRELOAD=LIBFAKETIME, FAKETIME=offset, FAKETIME_DONT_FAKE_MONOTONIC="1")
-        await world.until_ready(*chosen)
+            await restart(world, replica, **faked)
         try:
             yield
         finally:
             for replica in chosen:
-                replica.end()
-                replica.start()
-            await world.until_ready(*chosen)
+                await restart(world, replica)
 
     return skewed
 
@@ -319,16 +316,25 @@ async def _val_town_gone(world: World, _people: People) -> AsyncIterator[None]:
     world.sandbox.start()
 
 
+async def restart(world: World, replica: Process, **environ: str) -> None:
+    """Let a replica end in order, and start it again, maybe with something else in its environment.
+
+    Raises:
+        HeldPromiseError: it did not end in order.
+    """
+    process = replica.running.process
+    process.terminate()
+    status = await asyncio.to_thread(process.wait, _STOP_SECONDS)
+    _require(status == 0, f"{replica.name} ended with {status}")
+    replica.start(**environ)
+    await world.until_ready(replica)
+
+
 @asynccontextmanager
 async def _rolling_restart(world: World, _people: People) -> AsyncIterator[None]:
-    """Restart each replica in turn, in order, while the others serve."""
+    """Restart each replica in turn, while the others serve."""
     for replica in (*world.auth, *world.mcp):
-        process = replica.running.process
-        process.terminate()
-        status = await asyncio.to_thread(process.wait, _STOP_SECONDS)
-        _require(status == 0, f"{replica.name} ended with {status}")
-        replica.start()
-        await world.until_ready(replica)
+        await restart(world, replica)
     yield
 
 
@@ -384,13 +390,13 @@ FAULTS: Final = (
         "F18",
         "clocks of one replica each 30 s behind",
         _clock_off("-30s"),
-        _all_succeed("list", "call", "refresh"),
+        _mostly_succeed(0.97, "list", "call", "refresh"),
     ),
     Fault(
         "F18",
         "clocks of one replica each 30 s ahead",
         _clock_off("+30s"),
-        _all_succeed("list", "call", "refresh"),
+        _mostly_succeed(0.97, "list", "call", "refresh"),
     ),
     Fault(
         "F19",
