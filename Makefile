@@ -82,6 +82,12 @@ storms: setup ## Many clients with one code, refresh token or assertion at the s
 chaos: setup ## Break one thing at a time under load, with real processes (ARGS=--write: docs/reliability.md)
 	@$(PY) -m dev.chaos $(ARGS)
 
+rolling: setup ## Restart every replica five times under load, with a key rotation and a failover in it
+	@$(PY) -m dev.rolling $(ARGS)
+
+revocation: setup ## How long a revoked token is still accepted: three replicas, 1,000 calls a second, busy cores
+	@$(PY) -m dev.revocation_lag $(ARGS)
+
 rotation: setup ## Rotate the signing key every 5 s under load, on three replicas of each service
 	@$(PY) -m dev.rotation $(ARGS)
 

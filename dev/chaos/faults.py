@@ -297,15 +297,22 @@ _FAKETIME: Final = (
 LIBFAKETIME: Final = next((path for path in _FAKETIME if os.path.exists(path)), "")
 
 
-@asynccontextmanager
-async def _key_rotated(world: World, _people: People) -> AsyncIterator[None]:
-    settings = {**world.settings, "REDIS_URL": f"redis://127.0.0.1:{world.one_store.port}/0"}
-    process = Process(
-        "rotate", [*world.auth[0].command, "keys", "rotate"], 0, world.folder, world.auth[0].environ
-    )
-    process.start(**settings)
+async def rotate_key(world: World) -> None:
+    """Rotate the signing key, as an operator does.
+
+    Raises:
+        HeldPromiseError: the command failed.
+    """
+    command = [*world.auth[0].command, "keys", "rotate"]
+    process = Process("rotate", command, 0, world.folder, world.auth[0].environ)
+    process.start()
     status = await asyncio.to_thread(process.running.process.wait, 30)
     _require(status == 0, f"keys rotate ended with {status}:\n{process.running.last_lines()}")
+
+
+@asynccontextmanager
+async def _key_rotated(world: World, _people: People) -> AsyncIterator[None]:
+    await rotate_key(world)
     yield
 
 

@@ -62,8 +62,11 @@ class _Person:
 class People:
     """Clients that call tools and refresh, across all replicas, as an edge in front would send them."""
 
-    def __init__(self, world: World, ledger: Ledger, http: httpx.AsyncClient) -> None:
-        """Take where they live, what they write to, and what they send with."""
+    def __init__(
+        self, world: World, ledger: Ledger, http: httpx.AsyncClient, *, refresh_seconds: float = 0.25
+    ) -> None:
+        """Take where they live, what they write to, what they send with, and how often each refreshes."""
+        self._refresh_seconds = refresh_seconds
         self._world = world
         self._ledger = ledger
         self._http = http
@@ -132,8 +135,8 @@ class People:
         status, body = await self._ask_for_tokens(person, note=True)
         if status == "200":
             person.tokens = body
-        # A client that got no answer comes back with the same token.
-        await asyncio.sleep(0.25)
+        # A client that got no answer comes back with the same token, and soon.
+        await asyncio.sleep(self._refresh_seconds if status == "200" else min(1.0, self._refresh_seconds))
 
     async def _revoke_some(self) -> None:
         while self._to_revoke:

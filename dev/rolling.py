@@ -1,0 +1,96 @@
+"""`make rolling`: restart every replica five times under load, with a key rotation and a failover in it."""
+
+import asyncio
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Final
+
+import httpx
+import typer
+
+from dev.chaos.faults import rotate_key
+from dev.chaos.people import PATIENCE_SECONDS, Ledger, People
+from dev.chaos.world import World, open_world
+from dev.local_replication import Replication, serve_replication
+from dev.local_store import Binary, CannotStartError, bundled, on_path
+
+PERSONS: Final = 12
+REFRESH_SECONDS: Final = 10.0
+"""How often each client refreshes: far more often than one does whose tokens live an hour."""
+
+ALLOWED_503: Final = 0.001
+_STOP_SECONDS: Final = 40.0
+
+command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@command.command()
+def main(rounds: Annotated[int, typer.Option(help="How often each replica is restarted.")] = 5) -> None:
+    """Restart all replicas in turn; end with status 1 when a client saw anything it should not."""
+    with tempfile.TemporaryDirectory() as folder:
+        binary = _binary()
+        with serve_replication(binary, Path(folder) / "store", replicas=2) as servers:
+            began = time.monotonic()
+            ledger, problems = asyncio.run(_roll(binary, Path(folder), servers, rounds))
+            taken = time.monotonic() - began
+    statuses = Counter((each.kind, each.status) for each in ledger.seen)
+    total = statuses.total()
+    refused = sum(count for (_, status), count in statuses.items() if status != "200")
+    typer.echo(
+        f"2 + 2 replicas restarted {rounds} times in {taken:.0f} s, a key rotation, a Sentinel failover: "
+        f"{total} requests ({total / taken:.0f}/s), {refused} not served ({refused / total:.3%}): "
+        + ", ".join(
+            f"{count} times {status}" for status, count in sorted(statuses.items()) if status != "200"
+        )
+    )
+    problems += sorted(set(ledger.wrong))
+    if refused > ALLOWED_503 * total:
+        problems.append(f"more than {ALLOWED_503:.1%} were not served")
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _binary() -> Binary:
+    try:
+        return on_path()
+    except CannotStartError:
+        return bundled()
+
+
+async def _roll(binary: Binary, folder: Path, servers: Replication, rounds: int) -> tuple[Ledger, list[str]]:
+    ledger = Ledger()
+    limits = httpx.Limits(max_connections=200, max_keepalive_connections=0)
+    async with (
+        open_world(binary, folder, servers=servers, DRAIN_SECONDS="1") as world,
+        httpx.AsyncClient(timeout=PATIENCE_SECONDS, limits=limits) as http,
+    ):
+        people = People(world, ledger, http, refresh_seconds=REFRESH_SECONDS)
+        await people.settle(PERSONS, rounds)
+        people.go()
+        await asyncio.sleep(1)
+        for number in range(rounds):
+            await _restart_all(world)
+            if number == rounds // 3:
+                await rotate_key(world)
+            if number == rounds // 2 and world.servers is not None:
+                world.servers.kill(0)
+        await asyncio.sleep(2)
+        await people.stop()
+        return ledger, await people.check_what_was_promised()
+
+
+async def _restart_all(world: World) -> None:
+    for replica in (*world.auth, *world.mcp):
+        process = replica.running.process
+        process.terminate()
+        await asyncio.to_thread(process.wait, _STOP_SECONDS)
+        replica.start()
+        await world.until_ready(replica)
+
+
+if __name__ == "__main__":
+    command()
