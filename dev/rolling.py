@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import httpx
 import typer
 
-from dev.chaos.faults import rotate_key
+from dev.chaos.faults import restart, rotate_key
 from dev.chaos.people import PATIENCE_SECONDS, Ledger, People
 from dev.chaos.world import World, open_world
 from dev.local_replication import Replication, serve_replication
@@ -21,7 +21,7 @@ REFRESH_SECONDS: Final = 10.0
 """How often each client refreshes: far more often than one does whose tokens live an hour."""
 
 ALLOWED_503: Final = 0.001
-_STOP_SECONDS: Final = 40.0
+_SERVED: Final = "200"
 
 command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -37,14 +37,14 @@ def main(rounds: Annotated[int, typer.Option(help="How often each replica is res
             taken = time.monotonic() - began
     statuses = Counter((each.kind, each.status) for each in ledger.seen)
     total = statuses.total()
-    refused = sum(count for (_, status), count in statuses.items() if status != "200")
+    refused = sum(count for (_, status), count in statuses.items() if status != _SERVED)
     typer.echo(
         f"2 + 2 replicas restarted {rounds} times in {taken:.0f} s, a key rotation, a Sentinel failover: "
-        f"{total} requests ({total / taken:.0f}/s), {refused} not served ({refused / total:.3%}): "
-        + ", ".join(
-            f"{count} times {status}" for status, count in sorted(statuses.items()) if status != "200"
-        )
+        f"{total} requests ({total / taken:.0f}/s), {refused} not served ({refused / total:.2%})"
     )
+    for (kind, status), count in sorted(statuses.items()):
+        if status != _SERVED:
+            typer.echo(f"  {kind}: {count} times {status}")
     problems += sorted(set(ledger.wrong))
     if refused > ALLOWED_503 * total:
         problems.append(f"more than {ALLOWED_503:.1%} were not served")
@@ -68,7 +68,7 @@ async def _roll(binary: Binary, folder: Path, servers: Replication, rounds: int)
         open_world(binary, folder, servers=servers, DRAIN_SECONDS="1") as world,
         httpx.AsyncClient(timeout=PATIENCE_SECONDS, limits=limits) as http,
     ):
-        people = People(world, ledger, http, refresh_seconds=REFRESH_SECONDS)
+        people = People(world, ledger, http, refresh_seconds=REFRESH_SECONDS, checks_health=True)
         await people.settle(PERSONS, rounds)
         people.go()
         await asyncio.sleep(1)
@@ -85,11 +85,7 @@ async def _roll(binary: Binary, folder: Path, servers: Replication, rounds: int)
 
 async def _restart_all(world: World) -> None:
     for replica in (*world.auth, *world.mcp):
-        process = replica.running.process
-        process.terminate()
-        await asyncio.to_thread(process.wait, _STOP_SECONDS)
-        replica.start()
-        await world.until_ready(replica)
+        await restart(world, replica)
 
 
 if __name__ == "__main__":

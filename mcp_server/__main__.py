@@ -16,6 +16,9 @@ from shared.redis.client import connect
 from shared.settings import SettingsError, unknown_in_environment
 from shared.web.serve import cannot_start, listen, serve
 
+_SETTLE_SECONDS = 2.0
+"""A start waits no longer for keys and revocations: without them it says that it is not ready."""
+
 command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 command.command()(doctor)
 
@@ -48,7 +51,7 @@ def main(
     log.info("listening", host=address, port=bound_port, resource=settings.mcp_resource_url)
     redis = connect(settings.redis_url.get_secret_value())
     serve(
-        create_app(settings, redis=redis, replica=replica_name(bound_port)),
+        create_app(settings, redis=redis, replica=replica_name(bound_port), settle_seconds=_SETTLE_SECONDS),
         listener,
         redis,
         service="mcp_server",

@@ -1,5 +1,6 @@
 """The composition root: what is built once, how it hangs together, what runs beside the requests."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -80,6 +81,8 @@ INSTRUCTIONS = (
 OVERLOAD = OverloadPolicy(lambda _path: unavailable())
 """How the service refuses what is too much for it."""
 
+_SETTLE_PAUSE = 0.02
+
 ENDPOINT_PATH = "/mcp"
 """Where MCP is served, whatever path MCP_RESOURCE_URL adds."""
 
@@ -107,6 +110,7 @@ def create_app(
     clock: Clock | None = None,
     features: Features | None = None,
     replica: str = "",
+    settle_seconds: float = 0.0,
 ) -> FastAPI:
     """Return the resource server as an ASGI app; its lifespan runs the background tasks.
 
@@ -117,6 +121,8 @@ def create_app(
         clock: the source of time.
         features: tools, resources and prompts; all there are when None.
         replica: what this process is called in timelines; its host and number when empty.
+        settle_seconds: how long the start may wait for keys and revocations; without them, all it could do
+            with requests that come at once is to send them away.
     """
     clock = clock or Clock()
     describe_build("mcp_server")
@@ -163,6 +169,8 @@ def create_app(
             tasks = {**oauth.tasks, **tasks} if oauth else {}
             audit.start()
             await stack.enter_async_context(running(tasks, namespace="mcp:app"))
+            if oauth:
+                await _settle(oauth, settle_seconds)
             yield
             await usage.flush()
             await flows.flush()
@@ -267,6 +275,16 @@ def _build_oauth(
             "store watch": watch.run,
         },
     )
+
+
+async def _settle(oauth: _OAuth, seconds: float) -> None:
+    """Wait until requests can be judged, but no longer than so many seconds."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while loop.time() < deadline:
+        if oauth.jwks.is_usable() and oauth.revocations.is_fresh():
+            return
+        await asyncio.sleep(_SETTLE_PAUSE)
 
 
 def _right_key(check: KeyCheck) -> Callable[[], Awaitable[bool]]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from dev.chaos.world import Process, World
+from dev.chaos.world import Process, World, is_ready
 from dev.flow import Browser, OAuthClient
 from dev.mcp_messages import McpRequest, call, modern
 
@@ -18,8 +18,8 @@ SANDBOX_TOKEN: Final = "vtwn_sandbox_ada"
 PATIENCE_SECONDS: Final = 3.0
 """How long a client waits for an answer."""
 
-REVOKED_SECONDS: Final = 5.0
-"""After which a revoked token must be refused everywhere, or answered 503 (docs/architecture.md)."""
+HEALTH_SECONDS: Final = 0.2
+"""How often an edge that does so asks whether a replica is ready."""
 
 _NO_ANSWER: Final = "no answer"
 _CLIENTS_MAY_MEET: Final = frozenset({"200", "503", _NO_ANSWER})
@@ -63,10 +63,27 @@ class People:
     """Clients that call tools and refresh, across all replicas, as an edge in front would send them."""
 
     def __init__(
-        self, world: World, ledger: Ledger, http: httpx.AsyncClient, *, refresh_seconds: float = 0.25
+        self,
+        world: World,
+        ledger: Ledger,
+        http: httpx.AsyncClient,
+        *,
+        refresh_seconds: float = 0.25,
+        checks_health: bool = False,
     ) -> None:
-        """Take where they live, what they write to, what they send with, and how often each refreshes."""
+        """Take what they need.
+
+        Args:
+            world: where they live.
+            ledger: what they write to.
+            http: what they send with.
+            refresh_seconds: how often each refreshes.
+            checks_health: the edge asks for /readyz and passes over who is not ready, as Kubernetes does; an
+                edge that does not notices a replica only by its refusing connections.
+        """
         self._refresh_seconds = refresh_seconds
+        self._checks_health = checks_health
+        self._unready: set[str] = set()
         self._world = world
         self._ledger = ledger
         self._http = http
@@ -95,6 +112,9 @@ class People:
             self._start(self._call_tools, person)
             self._start(self._refresh, person)
         self._tasks.append(asyncio.create_task(self._revoke_some()))
+        if self._checks_health:
+            replicas = (*self._world.auth, *self._world.mcp)
+            self._tasks += [asyncio.create_task(self._check_health(replica)) for replica in replicas]
 
     async def stop(self) -> None:
         """Let everybody finish what they are at."""
@@ -125,6 +145,14 @@ class People:
                 await what(person)
 
         self._tasks.append(asyncio.create_task(again_and_again()))
+
+    async def _check_health(self, replica: Process) -> None:
+        while True:
+            if await is_ready(self._http, replica):
+                self._unready.discard(replica.name)
+            else:
+                self._unready.add(replica.name)
+            await asyncio.sleep(HEALTH_SECONDS)
 
     async def _call_tools(self, person: _Person) -> None:
         for kind, request in (("list", modern("tools/list")), ("call", call("get_me"))):
@@ -183,6 +211,8 @@ class People:
     ) -> tuple[str, httpx.Response | None]:
         """Ask the next replica; one that does not even accept the connection is passed over."""
         replicas = self._world.auth if tier == "auth" else self._world.mcp
+        if len(healthy := [replica for replica in replicas if replica.name not in self._unready]) > 0:
+            replicas = healthy
         first = next(self._turns[tier])
         for number in range(len(replicas)):
             replica = replicas[(first + number) % len(replicas)]
