@@ -85,6 +85,9 @@ chaos: setup ## Break one thing at a time under load, with real processes (ARGS=
 rolling: setup ## Restart every replica five times under load, with a key rotation and a failover in it
 	@$(PY) -m dev.rolling $(ARGS)
 
+soak: setup ## Half an hour of use with small faults all the time, and whether anything grows (ARGS="--minutes 5")
+	@$(PY) -m dev.soak $(ARGS)
+
 revocation: setup ## How long a revoked token is still accepted: three replicas, 1,000 calls a second, busy cores
 	@$(PY) -m dev.revocation_lag $(ARGS)
 

@@ -7,6 +7,7 @@ from dev.docs.table import table
 
 if TYPE_CHECKING:
     from dev.chaos.__main__ import Outcome
+    from dev.chaos.people import Story
 
 _KINDS = ("list", "call", "refresh", "revoke")
 
@@ -31,8 +32,13 @@ def line(outcome: "Outcome") -> str:
         return f"{fault.id:5}{fault.name:50} skipped: {outcome.skipped}"
     verdict = "held" if not outcome.problems else "NOT HELD"
     shares = " ".join(f"{kind} {story.share(kind):6.1%}" for kind in _KINDS)
-    gap = max(story.gaps.values(), default=0.0)
+    gap = _gap(story)
     return f"{fault.id:5}{fault.name:50}{shares}  out {gap:4.1f} s  back {story.recovered:4.1f} s  {verdict}"
+
+
+def _gap(story: "Story") -> float:
+    # Revocations are too few for it to mean something.
+    return max((gap for kind, gap in story.gaps.items() if kind != "revoke"), default=0.0)
 
 
 def document(outcomes: Sequence["Outcome"], store: str) -> str:
@@ -41,8 +47,8 @@ def document(outcomes: Sequence["Outcome"], store: str) -> str:
     header = ("", "what happens", "for", *_KINDS, "longest without", "back after", "lost")
     explained = (
         "The shares are of requests that succeeded from the beginning of the fault until seconds after its "
-        "end; the rest was 503 or no answer. *Longest without* is the longest time in which no request of "
-        "some kind succeeded, *back after* the time from the repair until the last failure. *Lost* counts "
+        "end; the rest was 503 or no answer. *Longest without* is the longest time in which no call or "
+        "refresh succeeded, *back after* the time from the repair until the last failure. *Lost* counts "
         "sessions "
         f"and revocations. The store was {store}."
     )
@@ -54,7 +60,7 @@ def _row(outcome: "Outcome") -> tuple[str, ...]:
     fault, story = outcome.fault, outcome.story
     if outcome.skipped:
         return (fault.id, fault.name, f"skipped: {outcome.skipped}", *[""] * (len(_KINDS) + 3))
-    gap = max(story.gaps.values(), default=0.0)
+    gap = _gap(story)
     return (
         fault.id,
         fault.name,

@@ -29,6 +29,7 @@ from hypothesis.stateful import (
 from redis.asyncio import Redis
 
 from dev.flow import OAuthClient, claims_of
+from dev.store_invariants import broken_rules
 from mcp_server.sandbox.app import create_app as create_sandbox
 from shared.clock import Clock
 from shared.redis.client import connect
@@ -37,7 +38,6 @@ from tests.adversaries import grant_model
 from tests.adversaries.grant_model import Family
 from tests.auth_server.deployment import ADA, GRACE, AuthServer, ValTown, running, settings_of
 from tests.requirements import requirement
-from tests.support.invariants import broken_rules
 
 SUITE_EXAMPLES: Final = 30
 EXAMPLES: Final = int(os.environ.get("ADVERSARY_EXAMPLES", SUITE_EXAMPLES))

@@ -6,9 +6,9 @@ import pytest
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
+from dev.store_invariants import broken_rules
 from shared.clock import Clock
 from tests.auth_server.deployment import AuthServer, ValTown, running, settings_of
-from tests.support.invariants import broken_rules
 
 pytestmark = pytest.mark.anyio
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from redis.asyncio import Redis
 
@@ -22,12 +22,20 @@ class Kind:
 
 KINDS: Final = (
     Kind(rf"vt:{_GRANT}:(grant|code)", "hash"),
-    Kind(rf"vt:{_GRANT}:(successor|credential)", "string"),
+    Kind(rf"vt:{_GRANT}:(successor|credential|flow|refreshing)", "string"),
+    Kind(rf"vt:{_GRANT}:usage", "hash"),
     Kind(rf"vt:deny:{_GRANT}(:{_ID})?", "string"),
     # For ever only when the operator registered it; see `broken_rules`.
     Kind(rf"vt:client:({_ID}|https://.+)", "hash", for_ever=True),
     Kind(rf"vt:once:assertion:{_ID}", "string"),
     Kind(rf"vt:registration:{_ID}", "string"),
+    Kind(rf"vt:trip:{_ID}", "string"),
+    # One for each issuer of Val Town.
+    Kind(rf"vt:val-town-client:{_ID}", "string", for_ever=True),
+    Kind(rf"vt:flow:{_ID}", "list"),
+    # The newest 4,096 files.
+    Kind(r"vt:\{audit\}:heads", "hash", for_ever=True),
+    Kind(r"vt:\{audit\}:order", "zset", for_ever=True),
     Kind(r"vt:client-grants:.+", "zset"),
     Kind(r"vt:user:.+:grants", "zset"),
     Kind(r"vt:limit:.+", "string"),
@@ -50,7 +58,7 @@ async def broken_rules(redis: Redis) -> list[str]:
 
 
 async def _judge(redis: Redis, key: str) -> list[str]:
-    kind_of_value = await redis.type(key)
+    kind_of_value = cast(str, await redis.type(key))
     if kind_of_value == "none":
         # Expired since it was listed.
         return []
@@ -75,7 +83,10 @@ def _sentences(key: str, texts: list[str], *, kept_too_long: bool) -> Iterator[s
 
 async def _texts(redis: Redis, key: str, kind: str) -> list[str]:
     if kind == "hash":
-        return [text for pair in (await redis.hgetall(key)).items() for text in pair]
+        fields = cast(dict[str, str], await redis.hgetall(key))
+        return [text for pair in fields.items() for text in pair]
     if kind == "zset":
-        return [str(member) for member in await redis.zrange(key, 0, -1)]
-    return [str(await redis.get(key))]
+        return cast(list[str], await redis.zrange(key, 0, -1))
+    if kind == "list":
+        return cast(list[str], await redis.lrange(key, 0, -1))
+    return [cast(str, await redis.get(key))]
