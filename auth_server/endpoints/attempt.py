@@ -55,7 +55,10 @@ def note(request: Request, services: Services, step: Step, reason: str = "", **f
 
 def note_refusal(request: Request, reason: str) -> None:
     """Note that a page says no, at whichever step of the attempt that is."""
-    services: Services = request.app.state.services
+    services: Services | None = getattr(request.app.state, "services", None)
+    if services is None:
+        # OAuth is off: there are no attempts.
+        return
     page = request.scope["path"].rpartition("/oauth/")[2]
     if page == "authorize":
         note(request, services, Step.AUTHORIZE, reason, told="person")

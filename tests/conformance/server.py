@@ -23,6 +23,7 @@ from mcp_server.protocol.features import Features
 from mcp_server.resources.registry import ResourceRegistry
 from mcp_server.settings import McpSettings
 from mcp_server.tools.registry import ToolRegistry
+from shared.key_check import KeyCheck
 from shared.logs import configure
 from shared.redis.client import connect
 from shared.web.overload import Overload
@@ -104,6 +105,8 @@ async def serving(redis_url: str) -> AsyncIterator[str]:
     )
     outside = Outside(keys=[key.public_jwk()])
     redis = connect(redis_url)
+    # As an auth_server does: a store that nobody uses proves nothing about revocations.
+    await KeyCheck(redis, settings.sealer).claim()
     async with httpx.AsyncClient(transport=httpx.MockTransport(outside.answer)) as http:
         app: ASGIApp = create_app(settings, redis=redis, http=http, features=features())
         server = uvicorn.Server(configuration(Overload(app, OVERLOAD), listener))

@@ -119,9 +119,9 @@ async def test_a_restored_store_knows_what_it_knew(
         assert await status_at(http, after, revoked_tokens) == 401
         answer = await revoked.refresh(revoked_tokens["refresh_token"])
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
-        # What the backup cannot know: a token that was handed out since, and a revocation since.
-        answer = await rotated.refresh(rotated_tokens["refresh_token"])
-        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+        # A token that was handed out since is ahead of the store, which is healed as after a failover.
+        assert (await rotated.refresh(rotated_tokens["refresh_token"])).status_code == 200
+        # What the backup cannot know: a revocation since.
         assert await status_at(http, after, late_tokens) == 200
         grant = claims_of(late_tokens["access_token"])["gid"]
         assert run_command(after, tmp_path, "grants", "revoke", grant) == 0

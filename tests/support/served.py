@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,7 +26,9 @@ def _refused(_path: str) -> Response:
 async def serving(app: ASGIApp, *, most_connections: int | None = None) -> AsyncIterator[int]:
     """Serve an app whose lifespan runs already; gives the port."""
     listener = listen("127.0.0.1", 0, setting="none")
-    config = configuration(Overload(app, OverloadPolicy(_refused)), listener)
+    # Those who ask share this process, so how long a request waits for its turn says nothing.
+    policy = OverloadPolicy(_refused, wait_seconds=math.inf)
+    config = configuration(Overload(app, policy), listener)
     config.limit_concurrency = most_connections or config.limit_concurrency
     config.lifespan = "off"
     server = uvicorn.Server(config)
