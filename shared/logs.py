@@ -180,6 +180,7 @@ def configure(service: str, debug: str = "", stream: TextIO | None = None) -> No
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+        logger.setLevel(logging.NOTSET)
 
 
 def _dropped_line(service: str, count: int) -> str:
