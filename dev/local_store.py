@@ -70,6 +70,18 @@ def bundled() -> Binary:
         raise CannotStartError(str(error)) from error
 
 
+def any_binary() -> Binary:
+    """Return this machine's `redis-server`, else the bundled server.
+
+    Raises:
+        CannotStartError: there is neither.
+    """
+    try:
+        return on_path()
+    except CannotStartError:
+        return bundled()
+
+
 @contextmanager
 def serve(
     binary: Binary, folder: Path, *, persist: bool, options: Mapping[str, str] | None = None

@@ -19,7 +19,7 @@ import typer
 from dev.chaos.link import Mode
 from dev.chaos.world import World, open_world
 from dev.flow import Browser, OAuthClient
-from dev.local_store import Binary, CannotStartError, bundled, on_path
+from dev.local_store import Binary, any_binary
 from dev.mcp_messages import modern
 from dev.processes import start, stop
 from shared.revocation import FRESH_SECONDS
@@ -91,7 +91,7 @@ def main(
 ) -> None:
     """Revoke tokens one after the other; end with status 1 when one was accepted for too long."""
     with tempfile.TemporaryDirectory() as folder:
-        tally = asyncio.run(_measure(_binary(), Path(folder), samples, rate))
+        tally = asyncio.run(_measure(any_binary(), Path(folder), samples, rate))
     total = sum(tally.answers.values())
     typer.echo(f"{REPLICAS} replicas, {total} calls meanwhile: {_shares(tally)}")
     typer.echo(
@@ -115,13 +115,6 @@ def main(
 
 def _shares(tally: Tally) -> str:
     return ", ".join(f"{count} times {status}" for status, count in sorted(tally.answers.items()))
-
-
-def _binary() -> Binary:
-    try:
-        return on_path()
-    except CannotStartError:
-        return bundled()
 
 
 async def _measure(binary: Binary, folder: Path, samples: int, rate: int) -> Tally:

@@ -14,7 +14,7 @@ from dev.chaos.faults import restart, rotate_key
 from dev.chaos.people import PATIENCE_SECONDS, Ledger, People
 from dev.chaos.world import World, open_world
 from dev.local_replication import Replication, serve_replication
-from dev.local_store import Binary, CannotStartError, bundled, on_path
+from dev.local_store import Binary, any_binary
 
 PERSONS: Final = 12
 REFRESH_SECONDS: Final = 10.0
@@ -30,7 +30,7 @@ command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def main(rounds: Annotated[int, typer.Option(help="How often each replica is restarted.")] = 5) -> None:
     """Restart all replicas in turn; end with status 1 when a client saw anything it should not."""
     with tempfile.TemporaryDirectory() as folder:
-        binary = _binary()
+        binary = any_binary()
         with serve_replication(binary, Path(folder) / "store", replicas=2) as servers:
             began = time.monotonic()
             ledger, problems = asyncio.run(_roll(binary, Path(folder), servers, rounds))
@@ -52,13 +52,6 @@ def main(rounds: Annotated[int, typer.Option(help="How often each replica is res
         typer.echo(problem)
     if problems:
         raise typer.Exit(1)
-
-
-def _binary() -> Binary:
-    try:
-        return on_path()
-    except CannotStartError:
-        return bundled()
 
 
 async def _roll(binary: Binary, folder: Path, servers: Replication, rounds: int) -> tuple[Ledger, list[str]]:

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from dev.chaos.link import Link, Mode
 from dev.chaos.people import PATIENCE_SECONDS, Ledger, People
 from dev.chaos.world import Process, World, open_world
-from dev.local_store import Binary, CannotStartError, bundled, on_path
+from dev.local_store import Binary, any_binary
 from dev.store_invariants import broken_rules
 
 PERSONS: Final = 6
@@ -47,7 +47,7 @@ class Sample:
 def main(minutes: Annotated[float, typer.Option(help="How long to go on.")] = 30.0) -> None:
     """Use everything for so long; end with status 1 when something grew, or a promise was not held."""
     with tempfile.TemporaryDirectory() as folder:
-        samples, ledger, problems = asyncio.run(_soak(_binary(), Path(folder), minutes * 60))
+        samples, ledger, problems = asyncio.run(_soak(any_binary(), Path(folder), minutes * 60))
     served = sum(each.status == "200" for each in ledger.seen)
     typer.echo(
         f"{minutes:g} min, {len(ledger.seen)} requests, {served / len(ledger.seen):.2%} served at once, "
@@ -72,13 +72,6 @@ def _thirds(samples: Sequence[Sample], measure: Callable[[Sample], float]) -> tu
         statistics.median(map(measure, middle or samples)),
         statistics.median(map(measure, last or samples)),
     )
-
-
-def _binary() -> Binary:
-    try:
-        return on_path()
-    except CannotStartError:
-        return bundled()
 
 
 async def _soak(binary: Binary, folder: Path, seconds: float) -> tuple[list[Sample], Ledger, list[str]]:

@@ -8,6 +8,7 @@ The values of a label are a closed set. What is not in it is `other`, so no call
 """
 
 import math
+from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final, Generic, TypeVar
@@ -126,11 +127,13 @@ class _Family(Collector, Generic[_Series]):
             self._add(metric, values, series)
         yield metric
 
+    @abstractmethod
     def _metric(self) -> Metric:
-        raise NotImplementedError
+        """Return the family, still without a sample."""
 
+    @abstractmethod
     def _add(self, metric: Metric, values: tuple[str, ...], series: _Series) -> None:
-        raise NotImplementedError
+        """Add the samples of one series."""
 
 
 class Counts(_Family[Count]):

@@ -13,12 +13,12 @@ import httpx
 import typer
 
 from dev.chaos import report
-from dev.chaos.faults import FAULTS, LIBFAKETIME, Fault, HeldPromiseError, StoreKind
+from dev.chaos.faults import FAULTS, LIBFAKETIME, BrokenPromiseError, Fault, StoreKind
 from dev.chaos.people import PATIENCE_SECONDS, Ledger, People, Story, tell
 from dev.chaos.world import World, open_world
 from dev.deployment import ROOT
 from dev.local_replication import Cluster, Replication, serve_cluster, serve_replication
-from dev.local_store import Binary, CannotStartError, bundled, on_path
+from dev.local_store import Binary, any_binary
 
 PERSONS: Final = 4
 TO_REVOKE: Final = 4
@@ -48,7 +48,7 @@ def main(
     """Break one thing at a time under load; end with status 1 when a promise was not held."""
     chosen = [fault for fault in FAULTS if not only or fault.id in only]
     with tempfile.TemporaryDirectory() as folder:
-        binary = _binary()
+        binary = any_binary()
         typer.echo(
             f"store: {binary.name}; 2 replicas of each service; {PERSONS} people refresh and call tools"
         )
@@ -59,13 +59,6 @@ def main(
         (ROOT / "docs" / "reliability.md").write_text(report.document(outcomes, binary.name), "utf-8")
     if failed:
         raise typer.Exit(1)
-
-
-def _binary() -> Binary:
-    try:
-        return on_path()
-    except CannotStartError:
-        return bundled()
 
 
 async def _run(binary: Binary, folder: Path, faults: Sequence[Fault]) -> list[Outcome]:
@@ -117,7 +110,7 @@ async def _try(world: World, fault: Fault) -> Outcome:
         try:
             async with fault.broken(world, people):
                 await asyncio.sleep(fault.seconds)
-        except HeldPromiseError as error:
+        except BrokenPromiseError as error:
             problems.append(str(error))
         repaired = time.monotonic()
         await asyncio.sleep(fault.recovery + AFTER_SECONDS)

@@ -22,7 +22,10 @@ HEALTH_SECONDS: Final = 0.2
 """How often an edge that does so asks whether a replica is ready."""
 
 _NO_ANSWER: Final = "no answer"
-_CLIENTS_MAY_MEET: Final = frozenset({"200", "503", _NO_ANSWER})
+_TOOL_ERROR: Final = "tool error"
+"""A 200 whose result says that the tool could not do its work: for the model to read, no success."""
+
+_CLIENTS_MAY_MEET: Final = frozenset({"200", "503", _NO_ANSWER, _TOOL_ERROR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +205,7 @@ class People:
         replica, response = await self._send(
             "mcp", lambda each: request.send(self._http, f"{each.url}/mcp", token)
         )
-        status = _NO_ANSWER if response is None else str(response.status_code)
+        status = _NO_ANSWER if response is None else _status_of(response)
         challenge = "" if response is None else response.headers.get("www-authenticate", "")
         self._ledger.note(kind, replica, began, status, challenge)
 
@@ -244,6 +247,13 @@ class People:
 
         status, _ = await self._patiently(ask)
         return status
+
+
+def _status_of(response: httpx.Response) -> str:
+    """Return the status of an answer of `/mcp`, or that the tool failed."""
+    if response.status_code == httpx.codes.OK and response.json()["result"].get("isError"):
+        return _TOOL_ERROR
+    return str(response.status_code)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,12 +81,12 @@ class Internet(httpcore.AsyncNetworkBackend):
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> httpcore.AsyncNetworkStream:
-        """Nobody does."""
-        raise NotImplementedError
+        """Fail: documents come from the network alone."""
+        raise AssertionError(f"somebody connects to {path}")
 
     async def sleep(self, seconds: float) -> None:
-        """Nobody does."""
-        raise NotImplementedError
+        """Fail: a fetch that failed is not tried again."""
+        raise AssertionError(f"somebody waits {seconds} s to try again")
 
     def answer_to(self, url: str) -> list[bytes]:
         """Return the pieces of an answer, and note the request."""
