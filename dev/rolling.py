@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import httpx
 import typer
 
-from dev.chaos.faults import restart, rotate_key
+from dev.chaos.breaking import restart, rotate_key
 from dev.chaos.people import PATIENCE_SECONDS, Ledger, People
 from dev.chaos.world import World, open_world
 from dev.local_replication import Replication, serve_replication

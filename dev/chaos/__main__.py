@@ -13,7 +13,8 @@ import httpx
 import typer
 
 from dev.chaos import report
-from dev.chaos.faults import FAULTS, LIBFAKETIME, BrokenPromiseError, Fault, StoreKind
+from dev.chaos.breaking import LIBFAKETIME, BrokenPromiseError
+from dev.chaos.faults import FAULTS, Fault, StoreKind
 from dev.chaos.people import PATIENCE_SECONDS, Ledger, People, Story, tell
 from dev.chaos.world import World, open_world
 from dev.deployment import ROOT
@@ -108,7 +109,7 @@ async def _try(world: World, fault: Fault) -> Outcome:
         await asyncio.sleep(BEFORE_SECONDS)
         began = time.monotonic()
         try:
-            async with fault.broken(world, people):
+            async with fault.broken(world):
                 await asyncio.sleep(fault.seconds)
         except BrokenPromiseError as error:
             problems.append(str(error))

@@ -47,10 +47,9 @@ def document(outcomes: Sequence["Outcome"], store: str) -> str:
     header = ("", "what happens", "for", *_KINDS, "longest without", "back after", "lost")
     explained = (
         "The shares are of requests that succeeded from the beginning of the fault until seconds after its "
-        "end; the rest was 503 or no answer. *Longest without* is the longest time in which no call or "
-        "refresh succeeded, *back after* the time from the repair until the last failure. *Lost* counts "
-        "sessions "
-        f"and revocations. The store was {store}."
+        "end; the rest was 503, no answer or, with Val Town gone, a tool's error. *Longest without* is the "
+        "longest time in which no call or refresh succeeded, *back after* the time from the repair until the "
+        f"last failure. *Lost* counts sessions and revocations. The store was {store}."
     )
     notice = "<!-- Made by `make chaos`. -->"
     return "\n\n".join([notice, _INTRODUCTION, table(header, rows), explained]) + "\n"
