@@ -1,13 +1,10 @@
 """The composition root: what is built once, how it hangs together, what runs beside the requests."""
 
-import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import mcp_types
@@ -17,12 +14,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mcp_server import metrics
 from mcp_server.auth.issuer import IssuerMetadata
-from mcp_server.auth.jwks import Jwks
-from mcp_server.auth.token_refresher import TokenRefresher
-from mcp_server.auth.val_town_tokens import ServerAccount, ValTownTokens
-from mcp_server.auth.verifier import TokenVerifier
 from mcp_server.endpoints.bearer import LEGACY_HEADER, Guard
 from mcp_server.endpoints.errors import Refusals, unavailable
 from mcp_server.endpoints.home import home_router
@@ -30,6 +22,7 @@ from mcp_server.endpoints.mcp import McpEndpoint
 from mcp_server.endpoints.metadata import metadata_router, resource_metadata_url
 from mcp_server.endpoints.rebinding import AddressGuard
 from mcp_server.first_calls import FirstCalls
+from mcp_server.oauth import build_oauth, gauge_of, readiness, settle
 from mcp_server.prompts.catalog import build_prompts
 from mcp_server.protocol.dispatcher import Dispatcher
 from mcp_server.protocol.features import Features
@@ -45,25 +38,18 @@ from shared.audit.heads import HeadStore
 from shared.audit.log import AuditLog
 from shared.background import running
 from shared.clock import Clock
-from shared.credentials import CredentialStore
 from shared.flows.recorder import FlowRecorder, replica_name
 from shared.flows.store import FlowStore
-from shared.key_check import KeyCheck, StoreEmptiedError, WrongEncryptionKeyError
-from shared.logs import get_logger
 from shared.metrics import describe_build, project_version
 from shared.oauth.errors import OAuthError, ServerError
 from shared.rate_limit import RateLimiter
-from shared.redis.client import StoreError
-from shared.redis.watch import StoreWatch
-from shared.revocation import RevocationList
 from shared.sealing import KEY_BYTES, Sealer
 from shared.settings import SettingsError
 from shared.usage import UsageStore
 from shared.valtown.fair_share import FairShares
-from shared.valtown.oauth import ValTownOAuth
 from shared.web.cors import CorsMiddleware, CorsRule
 from shared.web.faults import FaultMiddleware
-from shared.web.health import health_router, steady, store_answers
+from shared.web.health import health_router
 from shared.web.limits import HeaderLimitMiddleware
 from shared.web.overload import OverloadPolicy
 from shared.web.request_id import ROUTE, RequestIdMiddleware
@@ -81,25 +67,8 @@ INSTRUCTIONS = (
 OVERLOAD = OverloadPolicy(lambda _path: unavailable())
 """How the service refuses what is too much for it."""
 
-_SETTLE_PAUSE = 0.02
-
 ENDPOINT_PATH = "/mcp"
 """Where MCP is served, whatever path MCP_RESOURCE_URL adds."""
-
-_log = get_logger("mcp:app")
-
-
-@dataclass(frozen=True, slots=True)
-class _OAuth:
-    """What exists only when OAuth is on."""
-
-    jwks: Jwks
-    revocations: RevocationList
-    watch: StoreWatch
-    verifier: TokenVerifier
-    tokens: ValTownTokens
-    has_right_key: Callable[[], Awaitable[bool]]
-    tasks: Mapping[str, Callable[[], Awaitable[None]]]
 
 
 def create_app(
@@ -132,7 +101,7 @@ def create_app(
     # Apart: slow calls to Val Town must not keep the keys from being read.
     to_val_town = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=200))
     to_issuer = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=4))
-    oauth = _build_oauth(settings, redis, to_issuer, to_val_town, clock) if settings.oauth_enabled else None
+    oauth = build_oauth(settings, redis, to_issuer, to_val_town, clock) if settings.oauth_enabled else None
     usage = UsageRecorder(UsageStore(redis, clock))
     replica = replica or replica_name()
     flows = FlowRecorder(FlowStore(redis), RateLimiter(redis, clock), clock, replica=replica)
@@ -170,7 +139,7 @@ def create_app(
             audit.start()
             await stack.enter_async_context(running(tasks, namespace="mcp:app"))
             if oauth:
-                await _settle(oauth, settle_seconds)
+                await settle(oauth, settle_seconds)
             yield
             await usage.flush()
             await flows.flush()
@@ -190,9 +159,9 @@ def create_app(
     )
     app.state.services = services
     app.include_router(metadata_router(settings))
-    checks = _readiness(oauth, redis, clock)
+    checks = readiness(oauth, redis, clock)
     app.include_router(home_router(settings, features.tools, checks))
-    app.include_router(health_router(checks, gauge=_gauge(oauth, usage)))
+    app.include_router(health_router(checks, gauge=gauge_of(oauth, usage)))
     return app
 
 
@@ -228,83 +197,6 @@ def _endpoint_paths(settings: McpSettings) -> frozenset[str]:
     # A proxy may serve the resource under a prefix and strip it. People type a slash at the end.
     paths = (ENDPOINT_PATH, settings.resource_path)
     return frozenset({*paths, *(f"{path}/" for path in paths)})
-
-
-def _build_oauth(
-    settings: McpSettings,
-    redis: Redis,
-    to_issuer: httpx.AsyncClient,
-    to_val_town: httpx.AsyncClient,
-    clock: Clock,
-) -> _OAuth:
-    issuer = settings.oauth_issuer_url
-    # The issuer's path belongs to the URL of the keys; AUTH_SERVER_INTERNAL_URL replaces the origin alone.
-    origin = settings.auth_server_internal_url or _origin(issuer)
-    jwks = Jwks(to_issuer, clock, url=f"{origin}{urlsplit(issuer).path}/.well-known/jwks.json")
-    sealer = settings.sealer
-    check = KeyCheck(redis, sealer)
-    revocations = RevocationList(redis, clock, on_new_keys=jwks.changed, holds_data=check.is_in_use)
-
-    async def on_epoch() -> None:
-        revocations.resync()
-
-    watch = StoreWatch(redis, clock, on_epoch=on_epoch)
-    server_token = settings.val_town_api_token
-    credentials = CredentialStore(redis, sealer, replicas=settings.redis_wait_replicas)
-    tokens = ValTownTokens(
-        credentials,
-        clock,
-        refresher=TokenRefresher(credentials, ValTownOAuth(to_val_town), clock),
-        server=ServerAccount(
-            to_val_town,
-            settings.val_town_api_url,
-            server_token.get_secret_value() if server_token else None,
-        ),
-    )
-    return _OAuth(
-        jwks=jwks,
-        revocations=revocations,
-        watch=watch,
-        verifier=TokenVerifier(jwks, revocations, clock, issuer=issuer, resource=settings.mcp_resource_url),
-        tokens=tokens,
-        has_right_key=_right_key(check),
-        tasks={
-            "signing keys": jwks.follow,
-            "revocation feed": revocations.run,
-            "heartbeat": revocations.send_beats,
-            "store watch": watch.run,
-        },
-    )
-
-
-async def _settle(oauth: _OAuth, seconds: float) -> None:
-    """Wait until requests can be judged, but no longer than so many seconds."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while loop.time() < deadline:
-        if oauth.jwks.is_usable() and oauth.revocations.is_fresh():
-            return
-        await asyncio.sleep(_SETTLE_PAUSE)
-
-
-def _right_key(check: KeyCheck) -> Callable[[], Awaitable[bool]]:
-    async def has_right_key() -> bool:
-        try:
-            await check.verify()
-        except WrongEncryptionKeyError as error:
-            _log.error("encryption key missing", missing=error.missing)
-            return False
-        except (StoreEmptiedError, StoreError):
-            # Another check's matter: nothing was sealed with any key, or the store is away.
-            return True
-        return True
-
-    return has_right_key
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def build_features(toolsets: Collection[str] = (), *, forwarding: bool = False) -> Features:
@@ -367,44 +259,6 @@ def _endpoint_rule(settings: McpSettings, features: Features) -> CorsRule:
         ),
         exposed_headers=("WWW-Authenticate", "Mcp-Session-Id", "Retry-After", "Deprecation", "X-Request-Id"),
     )
-
-
-def _readiness(
-    oauth: _OAuth | None, redis: Redis, clock: Clock
-) -> Mapping[str, Callable[[], Awaitable[bool]]]:
-    if oauth is None:
-        return {}
-
-    async def keys_loaded() -> bool:
-        return oauth.jwks.is_usable()
-
-    async def revocations_fresh() -> bool:
-        return oauth.revocations.is_fresh()
-
-    return {
-        "store": steady(store_answers(redis), clock.monotonic),
-        "eviction": oauth.watch.evicts_nothing,
-        "encryption key": oauth.has_right_key,
-        "signing keys": keys_loaded,
-        "revocation list": revocations_fresh,
-    }
-
-
-def _gauge(oauth: _OAuth | None, usage: UsageRecorder) -> Callable[[], None]:
-    def gauge() -> None:
-        if oauth is None:
-            return
-        feed, keys = oauth.revocations, oauth.jwks
-        age = feed.age()
-        metrics.FEED_CONNECTED.set(float(feed.is_connected))
-        metrics.FEED_AGE.set(None if age == float("inf") else age)
-        metrics.FEED_ENTRIES.set(len(feed))
-        metrics.FEED_LOSSES.of().value = feed.losses
-        metrics.KEY_SET_AGE.set(keys.age())
-        metrics.KEY_SET_KEYS.set(keys.count)
-        metrics.USAGE_WAITING.set(usage.waiting)
-
-    return gauge
 
 
 def _on_bug(_scope: Scope) -> Response:
