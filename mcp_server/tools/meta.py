@@ -1,10 +1,12 @@
 """Tools about the connection itself; they ask Val Town nothing."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
+from mcp_server.auth.principal import Principal
 from mcp_server.tools.context import ToolContext
 from mcp_server.tools.registry import Annotations, tool
 
@@ -37,7 +39,12 @@ async def whoami(context: ToolContext) -> Connection:
     Use it when a tool is missing or refused, to see which scope is lacking. Asks Val Town nothing; for the
     profile use get_me.
     """
-    principal = context.principal
+    return _connection_of(context.principal)
+
+
+@lru_cache(maxsize=1024)
+def _connection_of(principal: Principal) -> Connection:
+    # Clients ask this at the start of each conversation, and a token says the same as long as it lives.
     expires_at = principal.expires_at
     return Connection(
         credential="x-val-town-token" if principal.legacy else "oauth",

@@ -1,5 +1,6 @@
 """Names each request; logs one line about it, and counts it."""
 
+import itertools
 import re
 import secrets
 from typing import Final
@@ -27,9 +28,13 @@ def accepted_id(sent: bytes) -> str | None:
     return sent.decode() if _ACCEPTED.fullmatch(sent) else None
 
 
+_PROCESS: Final = secrets.token_hex(4)
+_numbers: Final = itertools.count(secrets.randbits(24))
+
+
 def new_id() -> str:
-    """Return an id for a request: 16 hexadecimal digits."""
-    return secrets.token_hex(8)
+    """Return an id for a request: 16 hexadecimal digits, eight of the process and eight that count."""
+    return f"{_PROCESS}{next(_numbers) & 0xFFFFFFFF:08x}"
 
 
 class RequestRecorder:
