@@ -98,8 +98,9 @@ def create_app(
         settings.toolsets, forwarding=bool(settings.val_town_upstream_mcp_url)
     )
     # Apart: slow calls to Val Town must not keep the keys from being read.
-    to_val_town = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=200))
-    to_issuer = http or httpx.AsyncClient(limits=httpx.Limits(max_connections=4))
+    tls = httpx.create_ssl_context()
+    to_val_town = http or httpx.AsyncClient(verify=tls, limits=httpx.Limits(max_connections=200))
+    to_issuer = http or httpx.AsyncClient(verify=tls, limits=httpx.Limits(max_connections=4))
     oauth = build_oauth(settings, redis, to_issuer, to_val_town, clock) if settings.oauth_enabled else None
     usage = UsageRecorder(UsageStore(redis, clock))
     replica = replica or replica_name()

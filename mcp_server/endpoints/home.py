@@ -1,9 +1,10 @@
 """GET /: what this is, how to connect and whether this replica is well, for people and for programs."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from mcp_server.endpoints.client_setup import client_setups
@@ -15,20 +16,27 @@ from shared.policy import ANY_TOKEN_TOOLS, AREAS, SCOPES
 from shared.web.health import run_checks
 from shared.web.security_headers import STRICT_POLICY
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 STYLESHEET_PATH = "/home.css"
 
 _NAME = "Val Town MCP server"
 _DESCRIPTION = "Your Val Town account as tools for MCP clients."
 
-_templates = Environment(
-    loader=PackageLoader("mcp_server.endpoints"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_template = _templates.get_template("home.html")
-_stylesheet = _templates.get_template("home.css").render()
+
+@cache
+def _template(name: str) -> "Template":
+    # Most replicas are never asked for the page.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("mcp_server.endpoints"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template(name)
 
 
 def home_router(
@@ -56,12 +64,13 @@ def home_router(
     async def home(request: Request) -> Response:
         health = {name: "ok" if good else "failing" for name, good in (await run_checks(checks)).items()}
         if "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(_template.render(shown, health=health), headers=page_headers)
+            return HTMLResponse(_template("home.html").render(shown, health=health), headers=page_headers)
         return JSONResponse({**description, "health": health}, headers=headers)
 
     @router.api_route(STYLESHEET_PATH, methods=["GET", "HEAD"])
     async def stylesheet() -> Response:
-        return Response(_stylesheet, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+        content = _template("home.css").render()
+        return Response(content, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
 
     return router
 
