@@ -1,5 +1,8 @@
 """`python -m auth_server`: serve the authorization server, or run a command of its operator."""
 
+import shared  # noqa: F401 - first: it keeps out what the others would take along
+
+# isort: split
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 

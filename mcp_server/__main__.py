@@ -1,5 +1,8 @@
 """`python -m mcp_server`: serve the MCP resource server until told to stop."""
 
+import shared  # noqa: F401 - first: it keeps out what the others would take along
+
+# isort: split
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
