@@ -10,7 +10,7 @@ Layout, from the outside in; imports point downwards only:
 - `grants`      one file per grant type of the token endpoint
 - `sign_in`     one file per way to sign in
 - `domain`      the rules: redirect URIs, PKCE, resources, registration, approval, tokens, keys
-- `store.base`  what is kept, and which steps are atomic
+- `store.base`  what is kept, and which steps are atomic; `store.keyring` the same of signing keys
 - `store.redis` the same on Redis; only `app` and `commands` import it
 - `models`      the records
 - `settings`    the environment, checked

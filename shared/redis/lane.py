@@ -84,6 +84,11 @@ class Lane:
         return await link.ask(packed)
 
     @property
+    def is_open(self) -> bool:
+        """Whether a command that is given now needs no new connection, as far as is known."""
+        return self._link is not None and self._link.is_open
+
+    @property
     def is_late(self) -> bool:
         """Whether the server is slow to answer, so that one more command would only wait, too."""
         return self._link is not None and self._link.is_late

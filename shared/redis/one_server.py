@@ -7,6 +7,7 @@ from typing import Any, Final
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.client import Pipeline
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
+from redis.exceptions import RedisError, ResponseError
 
 from shared.redis.lane import Lane
 from shared.redis.measured import MeasuredRedis, measured, operation_of
@@ -61,6 +62,10 @@ class _Pipeline(Pipeline):
                 return await super().execute(raise_on_error)
             self.command_stack = []
             replies = await self.lane.ask(*(args for args, _ in stack))
+            for reply in replies:
+                # What redis-py raises in any case: the server takes no commands at all.
+                if isinstance(reply, RedisError) and not isinstance(reply, ResponseError):
+                    raise reply
             if raise_on_error:
                 self.raise_first_error(stack, replies)
         return [
