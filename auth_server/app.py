@@ -78,14 +78,12 @@ from shared.redis.client import StoreError, is_saturated
 from shared.redis.watch import StoreWatch
 from shared.sealing import Sealer, UnsealError
 from shared.usage import UsageStore
-from shared.web.cors import CorsMiddleware, CorsRule
+from shared.web.cors import CorsRule, CorsRules
 from shared.web.direct import DirectApplication
-from shared.web.faults import FaultMiddleware
+from shared.web.edge import Edge
 from shared.web.health import health_router, steady, store_answers
-from shared.web.limits import HeaderLimitMiddleware
 from shared.web.overload import OverloadPolicy
-from shared.web.request_id import RequestIdMiddleware
-from shared.web.security_headers import SecurityHeadersMiddleware
+from shared.web.security_headers import security_headers
 from shared.web.spans import telemetry
 
 _TAKE_ACCESS_AWAY: Final = ("/oauth/revoke", "/account/revoke", "/account/revoke-all", "/account/narrow")
@@ -412,10 +410,11 @@ def _add_middleware(app: FastAPI, settings: AuthSettings) -> FastAPI:
         f"{path}/oauth/revoke": form,
     }
     https = urlsplit(settings.oauth_issuer_url).scheme == "https"
-    # The last one added is the outermost.
-    app.add_middleware(FaultMiddleware, answer=answer_bug, namespace="oauth:error")
-    app.add_middleware(HeaderLimitMiddleware)
-    app.add_middleware(CorsMiddleware, rules=rules)
-    app.add_middleware(SecurityHeadersMiddleware, https=https)
-    app.add_middleware(RequestIdMiddleware, namespace="oauth:http")
+    app.add_middleware(
+        Edge,
+        namespace="oauth:http",
+        security=security_headers(https=https),
+        cors=CorsRules(rules),
+        on_bug=answer_bug,
+    )
     return app

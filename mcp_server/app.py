@@ -47,13 +47,12 @@ from shared.sealing import KEY_BYTES, Sealer
 from shared.settings import SettingsError
 from shared.usage import UsageStore
 from shared.valtown.fair_share import FairShares
-from shared.web.cors import CorsMiddleware, CorsRule
-from shared.web.faults import FaultMiddleware
+from shared.web.cors import CorsRule, CorsRules
+from shared.web.edge import Edge
 from shared.web.health import health_router
-from shared.web.limits import HeaderLimitMiddleware
 from shared.web.overload import OverloadPolicy
-from shared.web.request_id import ROUTE, RequestIdMiddleware
-from shared.web.security_headers import SecurityHeadersMiddleware
+from shared.web.request_id import ROUTE
+from shared.web.security_headers import security_headers
 from shared.web.spans import ServerSpanMiddleware, telemetry
 
 INSTRUCTIONS = (
@@ -153,7 +152,7 @@ def create_app(
         openapi_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        middleware=_middleware(settings, features),
+        middleware=[_edge(settings, features)],
         exception_handlers={OAuthError: _oauth_error},
         telemetry=telemetry(),
     )
@@ -228,18 +227,17 @@ def _state_sealer(settings: McpSettings) -> Sealer:
         return Sealer(secrets.token_bytes(KEY_BYTES))
 
 
-def _middleware(settings: McpSettings, features: Features) -> list[Middleware]:
-    """Return the middleware, outermost first."""
+def _edge(settings: McpSettings, features: Features) -> Middleware:
     # All of them: a page must be able to read that something is not there, too.
     rules = {"/.well-known/*": CorsRule(methods=("GET",))}
     rules |= dict.fromkeys(_endpoint_paths(settings), _endpoint_rule(settings, features))
-    return [
-        Middleware(RequestIdMiddleware, namespace="mcp:request"),
-        Middleware(SecurityHeadersMiddleware, https=settings.mcp_resource_url.startswith("https://")),
-        Middleware(HeaderLimitMiddleware),
-        Middleware(CorsMiddleware, rules=rules),
-        Middleware(FaultMiddleware, answer=_on_bug, namespace="mcp:error"),
-    ]
+    return Middleware(
+        Edge,
+        namespace="mcp:request",
+        security=security_headers(https=settings.mcp_resource_url.startswith("https://")),
+        cors=CorsRules(rules),
+        on_bug=_on_bug,
+    )
 
 
 def _endpoint_rule(settings: McpSettings, features: Features) -> CorsRule:

@@ -5,6 +5,7 @@ write asks first whether there is room, and what finds none waits here, in bound
 dropped and counted.
 """
 
+import asyncio
 import io
 import os
 import select
@@ -13,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from typing import Final, TextIO
 
 from shared.metrics import LOG_LINES_DROPPED
@@ -38,6 +40,7 @@ class LogOutput(io.TextIOBase):
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._dropped = 0
+        self._flushing: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._descriptor: int | None = None
         # Streams of tests have no descriptor, and do not block.
@@ -57,6 +60,22 @@ class LogOutput(io.TextIOBase):
                 self._add(self._line.encode("utf-8", "backslashreplace"))
                 self._line = ""
         return len(text)
+
+    def write_soon(self, line: str) -> None:
+        """Take a whole line; it is written, with others, when this turn of the event loop is over."""
+        if self._descriptor is None:
+            self._stream.write(line)
+            return
+        with self._lock:
+            self._add(line.encode("utf-8", "backslashreplace"))
+        loop = asyncio.get_running_loop()
+        if self._flushing is not loop:
+            self._flushing = loop
+            loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flushing = None
+        self.flush()
 
     def flush(self) -> None:
         """Write what there is room for."""
@@ -84,21 +103,36 @@ class LogOutput(io.TextIOBase):
 
     def _write_waiting(self, descriptor: int) -> None:
         while self._waiting and self._room.poll(0):
-            line = self._waiting[0]
             try:
-                written = os.write(descriptor, line[:_AT_ONCE])
+                written = os.write(descriptor, self._next_piece())
             except BlockingIOError:
                 return
             except OSError:
                 # Nobody will ever read them.
                 self._lose_waiting()
                 return
-            self._waiting_bytes -= written
+            self._take_away(written)
+            self._tell_dropped()
+
+    def _next_piece(self) -> bytes:
+        """Return what is written at once: as many whole lines as fit, or the beginning of a long one."""
+        lines, size = [self._waiting[0]], len(self._waiting[0])
+        for line in islice(self._waiting, 1, None):
+            size += len(line)
+            if size > _AT_ONCE:
+                break
+            lines.append(line)
+        return b"".join(lines)[:_AT_ONCE]
+
+    def _take_away(self, written: int) -> None:
+        self._waiting_bytes -= written
+        while written:
+            line = self._waiting[0]
             if written < len(line):
                 self._waiting[0] = line[written:]
-                continue
+                return
+            written -= len(line)
             self._waiting.popleft()
-            self._tell_dropped()
 
     def _tell_dropped(self) -> None:
         if self._dropped and not self._waiting:

@@ -121,9 +121,9 @@ class RevocationList:
             feeds = [feed for feed in feeds if any(feed.shard.has(slot) for slot in slots)]
             if not all(any(feed.shard.has(slot) for feed in feeds) for slot in slots):
                 return float("inf")
-        if not feeds:
-            return float("inf")
-        return max(feed.age() for feed in feeds)
+        if len(feeds) == 1:
+            return feeds[0].age()
+        return max((feed.age() for feed in feeds), default=float("inf"))
 
     def is_revoked(self, grant_id: str, token_id: str) -> bool:
         """Return whether the grant, or this one token of it, was revoked."""

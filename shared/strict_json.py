@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from typing import NoReturn
+from typing import Final, NoReturn
 
 MAX_DEPTH = 32
 """Levels of nesting; no message of ours or of MCP comes near it."""
@@ -33,15 +33,11 @@ def loads(data: bytes | str) -> object:
         text = data.decode("utf-8") if isinstance(data, bytes) else data
     except UnicodeDecodeError:
         raise InvalidJsonError("it is not UTF-8") from None
-    _check_depth(text)
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        # Otherwise it cannot be nested so deep.
+        _check_depth(text)
     try:
-        value: object = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_int=_bounded_integer,
-            parse_float=_finite,
-        )
+        value: object = _decode(text)
     except InvalidJsonError:
         raise
     except (ValueError, RecursionError):
@@ -93,6 +89,12 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise InvalidJsonError("a number is too large")
     return number
+
+
+# Made once: json.loads makes a decoder for every text when it is given hooks.
+_decode: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_bounded_integer, parse_float=_finite
+).decode
 
 
 def _check_surrogates(value: object) -> None:

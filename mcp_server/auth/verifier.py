@@ -66,18 +66,18 @@ class TokenVerifier:
         self._verified: dict[bytes, Principal] = {}
         self._generation = jwks.generation
 
-    async def verify(self, unverified_token: str) -> Principal:
-        """Return whom an access token speaks for.
+    async def verify(self, unverified_token: bytes) -> Principal:
+        """Return whom an access token, in ASCII, speaks for.
 
         Raises:
             InvalidToken: it is malformed, forged, expired, revoked, or for somebody else.
             KeysUnavailableError: the issuer's keys are needed and cannot be had.
             RevocationUnknownError: whether it was revoked cannot be told.
         """
-        digest = sha256(unverified_token.encode()).digest()
+        digest = sha256(unverified_token).digest()
         principal = self._recall(digest)
         if principal is None:
-            principal = await self._verify(unverified_token)
+            principal = await self._verify(unverified_token.decode("ascii"))
             self._remember(digest, principal)
         self._check_revocation(principal)
         return principal

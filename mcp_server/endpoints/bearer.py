@@ -1,7 +1,8 @@
 """The credential of a request becomes whoever calls (RFC 6750 section 2; OAuth 2.1 section 5.1)."""
 
 import re
-from collections.abc import Iterable
+import string
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
@@ -15,11 +16,12 @@ from mcp_server.metrics import LEGACY_REQUESTS
 from shared.logs import get_logger
 from shared.oauth.errors import InvalidRequest
 from shared.policy import SCOPES, UMBRELLAS
+from shared.web.fields import HeaderFields
 
 LEGACY_HEADER: Final = "X-Val-Town-Token"
 
-# RFC 6750 section 2.1: b64token.
-_TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_LEGACY: Final = LEGACY_HEADER.lower().encode()
+_SYMBOLS: Final = (string.ascii_letters + string.digits + "-._~+/").encode()
 _LEGACY_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,1024}")
 # What we issue ourselves is never sent to Val Town, not even by a client that puts it into the wrong header.
 _OURS: Final = re.compile(r"eyJ[^.]*\.[^.]*\.[^.]*|vt(?:ac|cs|r)_.*")
@@ -61,9 +63,11 @@ class Guard:
             InvalidRequest: more than one credential, or one that breaks the grammar.
             InvalidToken, KeysUnavailableError, RevocationUnknownError: as `TokenVerifier.verify`.
         """
-        authorization = _values(scope, b"authorization")
-        legacy = [value for value in _values(scope, LEGACY_HEADER.lower().encode()) if value]
-        _check_single(authorization, legacy, scope)
+        fields = HeaderFields.of(scope)
+        authorization = fields.all(b"authorization")
+        legacy = [value for value in map(_text, fields.all(_LEGACY)) if value]
+        if legacy or len(authorization) != 1 or scope["query_string"]:
+            _check_single(authorization, legacy, scope)
         if legacy and self._legacy:
             return _legacy_caller(legacy[0])
         if legacy and not authorization:
@@ -82,12 +86,11 @@ class Guard:
             self._verifier.recheck(caller.principal)
 
 
-def _values(scope: Scope, name: bytes) -> list[str]:
-    headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
-    return [value.decode("latin-1").strip() for key, value in headers if key == name]
+def _text(value: bytes) -> str:
+    return value.decode("latin-1").strip()
 
 
-def _check_single(authorization: list[str], legacy: list[str], scope: Scope) -> None:
+def _check_single(authorization: Sequence[bytes], legacy: Sequence[str], scope: Scope) -> None:
     # Never "whichever works": the caller would not know in whose name it acts.
     if authorization and legacy:
         raise InvalidRequest(f"Send Authorization or {LEGACY_HEADER}, not both.")
@@ -102,12 +105,14 @@ def _check_single(authorization: list[str], legacy: list[str], scope: Scope) -> 
             raise InvalidRequest("Send the access token in the Authorization header alone.")
 
 
-def _bearer_token(authorization: list[str]) -> str:
-    scheme, _, credentials = (authorization[0] if authorization else "").partition(" ")
-    if scheme.lower() != "bearer" or not credentials:
+def _bearer_token(authorization: Sequence[bytes]) -> bytes:
+    scheme, _, credentials = (authorization[0] if authorization else b"").strip().partition(b" ")
+    if scheme.lower() != b"bearer" or not credentials:
         raise NoCredentialsError("Send an access token: Authorization: Bearer …")
-    token = credentials.strip(" ")
-    if not _TOKEN.fullmatch(token):
+    token = credentials.strip(b" ")
+    # RFC 6750 section 2.1: b64token, with "=" at its end alone.
+    symbols = token.rstrip(b"=")
+    if not symbols or symbols.translate(None, _SYMBOLS):
         raise InvalidRequest("The Authorization header is malformed.")
     return token
 

@@ -28,6 +28,8 @@ _UNAVAILABLE: Final[Mapping[type[Exception], str]] = {
     WrongEncryptionKeyError: "encryption_key",
 }
 
+_JSON_HEADERS: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+
 _log = get_logger("mcp:guard")
 
 
@@ -96,9 +98,19 @@ class Refusals:
         return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
 
 
+class _JsonResponse(Response):
+    """A JSON answer of which every header line is known: starlette puts a dictionary of text into lines."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status_code = status
+        self.body = body
+        self.background = None
+        self.raw_headers = [*_JSON_HEADERS, (b"content-length", str(len(body)).encode())]
+
+
 def json_response(status: int, body: bytes) -> Response:
     """Return a JSON answer that nobody may keep."""
-    return Response(body, status, {"Cache-Control": "no-store"}, media_type="application/json")
+    return _JsonResponse(status, body)
 
 
 def rpc_error(

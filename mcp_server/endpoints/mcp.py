@@ -28,6 +28,7 @@ from shared.refusals.transport import (
     WRONG_MEDIA_TYPE,
 )
 from shared.web.draining import is_ending
+from shared.web.fields import HeaderFields
 from shared.web.limits import RequestRefusedError, read_body
 
 _log = get_logger("mcp:caller")
@@ -140,16 +141,13 @@ class McpEndpoint:
 
     def _check_headers(self, scope: Scope) -> None:
         addresses = self._services.addresses
-        for origin in _header(scope, b"origin"):
-            if not addresses.allows_origin(origin):
+        fields = HeaderFields.of(scope)
+        for origin in fields.all(b"origin"):
+            if not addresses.allows_origin(origin.decode("latin-1")):
                 raise RequestRefusedError(FOREIGN_ORIGIN, "This Origin is not allowed.")
-        hosts = _header(scope, b"host")
-        if len(hosts) != 1 or not addresses.allows_host(hosts[0]):
+        hosts = fields.all(b"host")
+        if len(hosts) != 1 or not addresses.allows_host(hosts[0].decode("latin-1")):
             raise RequestRefusedError(WRONG_HOST, "This server does not answer for this Host.")
-        types = _header(scope, b"content-type")
-        if len(types) != 1 or types[0].partition(";")[0].strip().lower() != "application/json":
+        types = fields.all(b"content-type")
+        if len(types) != 1 or types[0].partition(b";")[0].strip().lower() != b"application/json":
             raise RequestRefusedError(WRONG_MEDIA_TYPE, "Content-Type must be application/json.")
-
-
-def _header(scope: Scope, name: bytes) -> list[str]:
-    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]

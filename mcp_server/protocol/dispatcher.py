@@ -1,7 +1,7 @@
 """A request from bytes to answer: which revision, which messages, may they run (MCP "Transports")."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import mcp_types
 
@@ -28,8 +28,7 @@ from shared.refusals.json_rpc import UNREADABLE_BODY
 _log = get_logger("mcp:dispatch")
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """What one body holds; in a batch, an unreadable message is replaced by its error."""
 
     revision: Revision
@@ -43,8 +42,7 @@ class Incoming:
         return only.id if isinstance(only, Request) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes back: an HTTP status and a JSON body, None where nothing is owed."""
 
     status: int

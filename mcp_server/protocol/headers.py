@@ -4,8 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import mcp_types
 
@@ -30,8 +29,7 @@ _ROUTING: Final = {name.encode(): name for name in (PROTOCOL_VERSION, METHOD, NA
 _SENTINEL: Final = re.compile(r"=\?base64\?(.*)\?=")
 
 
-@dataclass(frozen=True, slots=True)
-class RoutingHeaders:
+class RoutingHeaders(NamedTuple):
     """The headers by which a proxy may route a request; None where a header is absent.
 
     `parameters`: the values of Mcp-Param-*, by lower-case name without the prefix.

@@ -1,8 +1,7 @@
 """Bytes to message, answer to bytes (JSON-RPC 2.0 sections 4 and 5; MCP "Messages")."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import mcp_types
 from pydantic_core import to_json
@@ -34,8 +33,7 @@ class ProtocolError(Exception):
         self.request_id = request_id
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A call that is owed an answer."""
 
     id: RequestId
@@ -43,16 +41,14 @@ class Request:
     params: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(NamedTuple):
     """A message that is owed none."""
 
     method: str
     params: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A client's answer to a request from the server; this server sends none, so nothing waits for it."""
 
     id: RequestId

@@ -5,12 +5,10 @@ Capabilities are advertised from the same table, so they cannot promise what has
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import mcp_types
-from mcp_types.methods import CLIENT_REQUESTS, validate_client_request
-from pydantic import ValidationError
+from mcp_types.methods import CLIENT_REQUESTS
 
 from mcp_server.metrics import TOOL_CALLS
 from mcp_server.protocol.calls import Call, Host
@@ -21,6 +19,7 @@ from mcp_server.protocol.features import Features
 from mcp_server.protocol.input_states import NO_ANSWERS, InputStates
 from mcp_server.protocol.jsonrpc import ProtocolError, Request
 from mcp_server.protocol.lists import Lists
+from mcp_server.protocol.parameters import Parameters
 from mcp_server.protocol.reach import Reach
 from mcp_server.protocol.readings import get_prompt, read_resource
 from mcp_server.protocol.tool_runs import run_tool
@@ -33,8 +32,7 @@ DISCOVER_TTL: Final = 3_600_000
 """Milliseconds a client may keep what `server/discover` said: it changes with a deployment only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """What a handler may know beside the request: the revision spoken, and what the transport gives."""
 
     revision: Revision
@@ -65,6 +63,7 @@ class Methods:
         self._reach = Reach(features)
         self.check_scope = self._reach.check
         self._decisions = CallDecisions(audit, self._reach)
+        self._parameters = Parameters()
         self._handlers: Mapping[str, Handler] = {
             "initialize": self._initialize,
             "ping": self._nothing,
@@ -87,7 +86,7 @@ class Methods:
         handler = self._handlers.get(request.method)
         if handler is None or (request.method, exchange.revision.name) not in CLIENT_REQUESTS:
             raise ProtocolError(mcp_types.METHOD_NOT_FOUND, f"There is no method {request.method[:64]}.")
-        _check_params(request, exchange.revision)
+        self._parameters.check(request, exchange.revision)
         return await handler(request, exchange)
 
     def parameter_headers(self, request: Request) -> Mapping[tuple[str, ...], str]:
@@ -216,16 +215,6 @@ class Methods:
         if "completion/complete" in self._handlers:
             capabilities["completions"] = {}
         return capabilities
-
-
-def _check_params(request: Request, revision: Revision) -> None:
-    try:
-        validate_client_request(request.method, revision.name, request.params or None)
-    except ValidationError as error:
-        # Only where it is wrong: the library's own words quote the caller's values.
-        where = sorted({".".join(str(step) for step in detail["loc"][:4]) for detail in error.errors()})
-        message = f"These parameters of {request.method} are missing or wrong: {', '.join(where[:8])}."
-        raise ProtocolError(mcp_types.INVALID_PARAMS, message) from None
 
 
 def _cannot_ask(missing: MissingCapabilityError, revision: Revision) -> ProtocolError:

@@ -1,8 +1,7 @@
 """Which scope a request needs: judged before anything runs, so that the refusal is an HTTP 403."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from mcp_server.protocol.features import Features
 from mcp_server.protocol.jsonrpc import Request
@@ -30,8 +29,7 @@ class Offered(Protocol):
         """The one scope it needs; None: any valid token."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """What one request is about, and its method."""
 
     method: str

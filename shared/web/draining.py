@@ -1,7 +1,7 @@
 """How a process takes leave: not ready, still serving; then no new requests; then an end to the rest."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -81,12 +81,12 @@ class _Answer:
         self._closing = closing
         self.begun = False
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self.begun = True
             if self._closing():
                 message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
-        await self._send(message)
+        return self._send(message)
 
 
 def is_ending(scope: Scope) -> bool:

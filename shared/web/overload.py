@@ -10,7 +10,7 @@ log line for each, makes no request id, and has headers of its own.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -108,12 +108,12 @@ class Overload:
         place = 1
         self._under_way += 1
 
-        async def watching_send(message: Message) -> None:
+        def watching_send(message: Message) -> Awaitable[None]:
             nonlocal place
             if place and message["type"] == "http.response.start" and _is_stream(message):
                 place = 0
                 self._under_way -= 1
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, watching_send)

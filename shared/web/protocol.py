@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.refusals.refusal import Refusal
 from shared.refusals.transport import LARGE_HEAD, SLOW_HEAD
+from shared.web.limits import WHOLE
 from shared.web.overload import CROWDED, Overload
 
 _ACCEPTED_AT_ONCE = 64
@@ -120,6 +121,11 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         # A request behind another one on its connection gets its task, and its turn, later.
         if self.overload is not None and len(self.tasks) > begun:
             self.overload.arrived(cast(Scope, self.scope))
+
+    def on_message_complete(self) -> None:
+        """Tell whoever reads the body that there is nothing more to wait for."""
+        super().on_message_complete()
+        cast(Scope, self.scope)[WHOLE] = True
 
     def _begin_head(self) -> None:
         self._in_head = True

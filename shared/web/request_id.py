@@ -1,89 +1,69 @@
-"""Names each request, logs one line about it, and counts it."""
+"""Names each request; logs one line about it, and counts it."""
 
 import re
 import secrets
-import time
+from typing import Final
 
-import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
-from shared.audit import acting
 from shared.logs import get_logger
-from shared.metrics import METHODS, REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT
+from shared.metrics import METHODS, REQUEST_SECONDS, REQUESTS
 from shared.series import OTHER, Count, Timing
 
-_ACCEPTED = re.compile(rb"[A-Za-z0-9][A-Za-z0-9\-]{7,63}")
+_ACCEPTED: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9\-]{7,63}")
 
-ROUTE = "val_town.route"
+ROUTE: Final = "val_town.route"
 """In the ASGI scope: the route template of a request that is not routed by FastAPI."""
 
-QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+QUIET_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked for every few seconds by machines: neither a line in the log nor a span."""
 
+MAX_PATH: Final = 200
+"""Characters of a path that the log keeps."""
 
-class RequestIdMiddleware:
-    """Puts `X-Request-Id` on the answer and `request_id` on every log line of the request.
 
-    An id sent by a proxy is kept when it has the shape of one. The log line holds the path, never the query:
-    codes and states travel there.
-    """
+def accepted_id(sent: bytes) -> str | None:
+    """Return the id that a proxy sent as X-Request-Id, if it has the shape of one."""
+    return sent.decode() if _ACCEPTED.fullmatch(sent) else None
 
-    def __init__(self, app: ASGIApp, *, namespace: str) -> None:
-        """Take the wrapped app and the namespace of the log line."""
-        self._app = app
+
+def new_id() -> str:
+    """Return an id for a request: 16 hexadecimal digits."""
+    return secrets.token_hex(8)
+
+
+class RequestRecorder:
+    """Counts requests and writes their lines: the path, never the query, in which codes and states travel."""
+
+    def __init__(self, namespace: str) -> None:
+        """Take the namespace of the log lines."""
         self._log = get_logger(namespace)
         self._series: dict[tuple[str, str, int], tuple[Count, Timing]] = {}
-        self._in_flight = REQUESTS_IN_FLIGHT.of()
-        self._in_flight.value = self._in_flight.value or 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request_id = _sent_id(scope) or secrets.token_hex(8)
-        # A server may answer one request after another in the same context.
-        structlog.contextvars.unbind_contextvars("flow")
-        structlog.contextvars.bind_contextvars(request_id=request_id)
-        acting.begin(request_id)
-        header = (b"x-request-id", request_id.encode())
-        status = 0
-        in_flight = self._in_flight
-        in_flight.value += 1  # type: ignore[operator] # __init__ made it a number
-        started = time.perf_counter()
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message.get("headers", ()), header]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_with_id)
-        finally:
-            in_flight.value -= 1
-            self._record(scope, request_id, status, time.perf_counter() - started)
-
-    def _record(self, scope: Scope, request_id: str, status: int, elapsed: float) -> None:
-        method = scope["method"] if scope["method"] in METHODS else OTHER
-        route = route_of(scope)
+    def record(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        """Record a request that was answered with an HTTP status; 0: the connection ended before that."""
+        method, route = scope["method"], route_of(scope)
         series = self._series.get((method, route, status))
         if series is None:
-            found = REQUESTS.of(method, route, str(status)), REQUEST_SECONDS.of(route)
-            series = self._series[method, route, status] = found
+            series = self._find(method if method in METHODS else OTHER, route, status)
         count, timing = series
         count.value += 1
-        timing.observe(elapsed)
-        if scope["path"] not in QUIET_PATHS:
+        timing.observe(seconds)
+        path = scope["path"]
+        if path not in QUIET_PATHS:
             self._log.request(
                 request_id=request_id,
-                method=method,
-                path=scope["path"][:200],
+                method=method if method in METHODS else OTHER,
+                path=path[:MAX_PATH],
                 status=status,
-                milliseconds=elapsed * 1000,
-                flow=scope.get("state", {}).get("flow", ""),
+                milliseconds=seconds * 1000,
+                flow=scope["state"].get("flow", "") if "state" in scope else "",
             )
+
+    def _find(self, method: str, route: str, status: int) -> tuple[Count, Timing]:
+        series = REQUESTS.of(method, route, str(status)), REQUEST_SECONDS.of(route)
+        self._series[method, route, status] = series
+        return series
 
 
 def route_of(scope: Scope) -> str:
@@ -91,10 +71,3 @@ def route_of(scope: Scope) -> str:
     # Never the path: a stranger can ask for any number of them.
     route: str | None = scope.get(ROUTE)
     return route or str(getattr(scope.get("route"), "path_format", OTHER))
-
-
-def _sent_id(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            return value.decode() if _ACCEPTED.fullmatch(value) else None
-    return None

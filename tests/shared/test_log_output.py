@@ -1,10 +1,12 @@
 """A log that nobody reads costs log lines, and nothing else."""
 
+import asyncio
 import fcntl
 import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from prometheus_client import REGISTRY
@@ -106,3 +108,29 @@ def test_the_last_lines_have_a_moment_and_no_more(pipe: Pipe) -> None:
     began = time.monotonic()
     pipe.output.finish()
     assert time.monotonic() - began < 3
+
+
+async def written_soon(pipe: Pipe) -> tuple[str, str]:
+    for number in range(100):
+        pipe.output.write_soon(f"{number}\n")
+    before = pipe.read()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return before, pipe.read()
+
+
+def test_lines_that_can_wait_go_out_together_when_the_turn_is_over(pipe: Pipe) -> None:
+    # Of one event loop and of the next: nothing may be left to one that has ended.
+    for _ in range(2):
+        before, after = asyncio.run(written_soon(pipe))
+        assert (before, after.split()) == ("", [str(number) for number in range(100)])
+
+    async def ends_at_once() -> None:
+        pipe.output.write_soon("last\n")
+        asyncio.get_running_loop().stop()
+
+    loop = asyncio.new_event_loop()
+    with suppress(RuntimeError):
+        loop.run_until_complete(ends_at_once())
+    loop.close()
+    assert asyncio.run(written_soon(pipe))[1].startswith("last\n0\n")

@@ -169,3 +169,33 @@ def test_what_is_no_secret_stays() -> None:
     assert redact(value) == value
     assert redact("GET /oauth/token 200") == "GET /oauth/token 200"
     assert redact({"token": ""}) == {"token": ""}
+
+
+async def request_line(stream: io.StringIO, **changed: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {"request_id": "0123456789abcdef", "method": "GET", "path": "/", "status": 200}
+    logs.get_logger("oauth:http").request(**{**fields, "milliseconds": 1.234, **changed})
+    return lines(stream)[-1]
+
+
+@requirement("J216")
+@pytest.mark.anyio
+async def test_the_line_of_a_request_says_what_a_line_says(configure: Configure) -> None:
+    stream = configure("")
+    line = await request_line(stream, path='/a"b\n', status=404, flow="f-1")
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "service": "service",
+        "namespace": "oauth:http",
+        "level": "info",
+        "event": "request",
+        "request_id": "0123456789abcdef",
+        "method": "GET",
+        "path": '/a"b\n',
+        "status": 404,
+        "ms": 1.23,
+        "flow": "f-1",
+    }
+    for number in range(1000):
+        line = await request_line(stream, path=f"/{number}/vtac_abcDEF123")
+        assert line["path"] == f"/{number}/{logs.REDACTED}"
+    assert "flow" not in line

@@ -1,7 +1,7 @@
 """The middleware both services run: bounds on bodies and headers, request ids, headers, CORS, health."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import httpx
 import pytest
@@ -12,14 +12,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import Message, Receive, Scope, Send
 
 from shared.redis.client import connect
-from shared.web.cors import CorsMiddleware, CorsRule
+from shared.web.cors import CorsRule, CorsRules
+from shared.web.edge import Edge
 from shared.web.health import health_router, store_answers
-from shared.web.limits import BODY_SECONDS, HeaderLimitMiddleware, RequestRefusedError, read_body
-from shared.web.request_id import RequestIdMiddleware
-from shared.web.security_headers import SecurityHeadersMiddleware
+from shared.web.limits import BODY_SECONDS, RequestRefusedError, read_body
+from shared.web.security_headers import RawHeaders, security_headers
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
@@ -110,20 +110,32 @@ async def own_policy(_request: Request) -> Response:
     return PlainTextResponse("ok", headers={"Content-Security-Policy": "default-src 'self'"})
 
 
-def client_of(wrap: Callable[[ASGIApp], ASGIApp]) -> httpx.AsyncClient:
-    app = Starlette(routes=[Route("/", answer), Route("/open/x", answer), Route("/policy", own_policy)])
-    return httpx.AsyncClient(transport=httpx.ASGITransport(wrap(app)), base_url="https://service.test")
+def on_bug(_scope: Scope) -> Response:
+    return PlainTextResponse("something went wrong", 500)
+
+
+def client_of(*, security: RawHeaders = (), rules: Mapping[str, CorsRule] | None = None) -> httpx.AsyncClient:
+    routes = [Route("/", answer), Route("/open/x", answer), Route("/policy", own_policy)]
+    routed = Starlette(routes=routes)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/bug":
+            raise RuntimeError("a bug")
+        await routed(scope, receive, send)
+
+    edge = Edge(app, namespace="test:http", security=security, cors=CorsRules(rules or {}), on_bug=on_bug)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(edge), base_url="https://service.test")
 
 
 async def test_headers_are_bounded_in_sum() -> None:
-    http = client_of(HeaderLimitMiddleware)
+    http = client_of()
     assert (await http.get("/", headers={"X-Big": "x" * 30_000})).status_code == 200
     assert (await http.get("/", headers={"X-Big": "x" * 33_000})).status_code == 431
     assert (await http.get("/", headers=[("Host", "a"), ("Host", "b")])).status_code == 400
 
 
 async def test_a_request_id_of_a_proxy_is_kept_when_it_looks_like_one() -> None:
-    http = client_of(lambda app: RequestIdMiddleware(app, namespace="test:http"))
+    http = client_of()
     kept = await http.get("/", headers={"X-Request-Id": "0af7651916cd43dd-8448eb211c80319c"})
     assert kept.headers["x-request-id"] == "0af7651916cd43dd-8448eb211c80319c"
     for sent in ("short", "x" * 65, "a b c d e f g", "<script>alert</script>", "-leading-dash", ""):
@@ -142,7 +154,7 @@ def counted(method: str, status: str) -> float:
 
 
 async def test_requests_are_counted_under_a_bounded_set_of_labels() -> None:
-    http = client_of(lambda app: RequestIdMiddleware(app, namespace="test:http"))
+    http = client_of()
     before = counted("GET", "200"), counted("other", "405")
     await http.get("/")
     await http.request("BREW", "/")
@@ -151,7 +163,7 @@ async def test_requests_are_counted_under_a_bounded_set_of_labels() -> None:
 
 @requirement("K225", "J214")
 async def test_security_headers_are_added_and_a_page_s_own_policy_stays() -> None:
-    http = client_of(lambda app: SecurityHeadersMiddleware(app, https=True))
+    http = client_of(security=security_headers(https=True))
     for path in ("/", "/nowhere"):
         headers = (await http.get(path)).headers
         assert headers["x-frame-options"] == "DENY"
@@ -160,14 +172,14 @@ async def test_security_headers_are_added_and_a_page_s_own_policy_stays() -> Non
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert "max-age" in headers["strict-transport-security"]
     assert (await http.get("/policy")).headers["content-security-policy"] == "default-src 'self'"
-    plain = client_of(lambda app: SecurityHeadersMiddleware(app, https=False))
+    plain = client_of(security=security_headers(https=False))
     assert "strict-transport-security" not in (await plain.get("/")).headers
 
 
 @requirement("O28")
 async def test_cors_is_for_listed_paths_only_and_never_with_cookies() -> None:
     rules = {"/": CorsRule(methods=("GET",)), "/open/*": CorsRule(methods=("GET", "POST"))}
-    http = client_of(lambda app: CorsMiddleware(app, rules=rules))
+    http = client_of(rules=rules)
     origin = {"Origin": "https://app.example"}
     preflight = {**origin, "Access-Control-Request-Method": "POST"}
     for path in ("/", "/open/x"):
@@ -182,6 +194,22 @@ async def test_cors_is_for_listed_paths_only_and_never_with_cookies() -> None:
     ):
         assert not [name for name in response.headers if name.startswith("access-control")]
     assert not [name for name in (await http.get("/")).headers if name.startswith("access-control")]
+
+
+async def test_a_bug_is_an_answer_with_every_header_of_others() -> None:
+    rules = {"/bug": CorsRule(methods=("GET",))}
+    http = client_of(security=security_headers(https=True), rules=rules)
+    response = await http.get("/bug", headers={"Origin": "https://app.example"})
+    assert (response.status_code, response.text) == (500, "something went wrong")
+    for name in ("x-request-id", "x-frame-options", "access-control-allow-origin"):
+        assert name in response.headers
+
+
+async def test_what_is_refused_before_the_app_can_be_read_by_a_page() -> None:
+    http = client_of(rules={"/": CorsRule(methods=("GET",))})
+    response = await http.get("/", headers={"Origin": "https://app.example", "X-Big": "x" * 33_000})
+    assert response.status_code == 431
+    assert response.headers["access-control-allow-origin"] == "*"
 
 
 async def test_liveness_never_depends_on_anything_and_readiness_tells_what_fails(redis: Redis) -> None:

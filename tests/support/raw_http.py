@@ -8,13 +8,16 @@ from contextlib import asynccontextmanager
 import uvicorn
 from starlette.responses import PlainTextResponse
 
-from shared.web.limits import HeaderLimitMiddleware
+from shared.web.cors import CorsRules
+from shared.web.edge import Edge
 
 
 @asynccontextmanager
 async def served(protocol: type[asyncio.Protocol]) -> AsyncIterator[int]:
     """Serve a small app on a free port."""
-    app = HeaderLimitMiddleware(PlainTextResponse("hello"))
+    hello = PlainTextResponse("hello")
+    bug = PlainTextResponse("bug", 500)
+    app = Edge(hello, namespace="test:http", security=(), cors=CorsRules({}), on_bug=lambda _scope: bug)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
