@@ -2,7 +2,8 @@
 
 Layout, from the outside in; imports point downwards only:
 
-- `__main__`    `python -m auth_server`: serve
+- `__main__`    `python -m auth_server`: serve, or run a command
+- `serving`     serve until told to stop
 - `commands`    what an operator does at the terminal beside that: `python -m auth_server clients`
 - `app`         the composition root: settings in, FastAPI app out; `build_grants` is the list of grant types
 - `endpoints`   one file per URL: parse, call, respond; `endpoints.errors` turns refusals into HTTP

@@ -6,7 +6,6 @@ import secrets
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -208,4 +207,4 @@ class TokenIssuer:
 
 
 def _mac(key: bytes, body: bytes) -> bytes:
-    return hmac.new(key, body, sha256).digest()[:_MAC_BYTES]
+    return hmac.new(key, body, "sha256").digest()[:_MAC_BYTES]
