@@ -100,14 +100,14 @@ def from_pem(pem: str | bytes) -> KeyPair:
     Raises:
         ValueError: see `load_private_key`.
     """
-    encoded = pem.encode() if isinstance(pem, str) else pem
-    match load_private_key(encoded):
-        case RSAPrivateKey():
-            return _pair(RSAKey.import_key(encoded), "RS256")
-        case EllipticCurvePrivateKey():
-            return _pair(ECKey.import_key(encoded), "ES256")
-        case Ed25519PrivateKey():
-            return _pair(OKPKey.import_key(encoded), "EdDSA")
+    # Read once: OpenSSL makes sure each time that it is a key, which takes tens of milliseconds for RSA.
+    match load_private_key(pem.encode() if isinstance(pem, str) else pem):
+        case RSAPrivateKey() as key:
+            return _pair(RSAKey(key, key), "RS256")
+        case EllipticCurvePrivateKey() as key:
+            return _pair(ECKey(key, key), "ES256")
+        case Ed25519PrivateKey() as key:
+            return _pair(OKPKey(key, key), "EdDSA")
 
 
 _GENERATORS: Final[Mapping[str, Callable[[], SignatureKey]]] = {

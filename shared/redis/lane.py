@@ -179,9 +179,13 @@ class _Link(asyncio.Protocol):
         try:
             while (reply := self._reader.gets()) is not False:
                 # Nothing is subscribed to here.
-                if not isinstance(reply, hiredis.PushNotification):
-                    self._take(reply)
+                if isinstance(reply, hiredis.PushNotification):
+                    continue
+                if not self._waiting:
+                    raise InvalidResponse("a reply that nobody asked for")
+                self._take(reply)
         except InvalidResponse as error:
+            # From here on replies might go to those who asked something else.
             self.end(StoreConnectionError(f"The store answers what is no reply: {error}"))
 
     def connection_lost(self, exc: Exception | None) -> None:

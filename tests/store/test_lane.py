@@ -108,6 +108,14 @@ async def test_a_store_that_cannot_be_reached_is_a_fault_for_everybody_who_asks(
         assert await redis.ping()
 
 
+async def test_a_reply_that_nobody_asked_for_ends_the_connection_and_is_given_to_nobody(redis: Redis) -> None:
+    await redis.ping()
+    link = redis.lane._link  # type: ignore[attr-defined]
+    link.data_received(b"$7\r\nsurplus\r\n")
+    assert await redis.echo("mine") == "mine"
+    assert redis.lane._link is not link  # type: ignore[attr-defined]
+
+
 def test_a_client_may_go_on_in_another_event_loop(redis_url: str) -> None:
     client = connect(redis_url)
 
