@@ -2,7 +2,8 @@
 
 Layout, from the outside in; imports point downwards only:
 
-- `__main__`    `python -m auth_server`: serve
+- `__main__`    `python -m auth_server`: serve, or run a command
+- `serving`     serve until told to stop
 - `commands`    what an operator does at the terminal beside that: `python -m auth_server clients`
 - `app`         the composition root: settings in, FastAPI app out; `build_grants` is the list of grant types
 - `endpoints`   one file per URL: parse, call, respond; `endpoints.errors` turns refusals into HTTP
@@ -10,7 +11,7 @@ Layout, from the outside in; imports point downwards only:
 - `grants`      one file per grant type of the token endpoint
 - `sign_in`     one file per way to sign in
 - `domain`      the rules: redirect URIs, PKCE, resources, registration, approval, tokens, keys
-- `store.base`  what is kept, and which steps are atomic
+- `store.base`  what is kept, and which steps are atomic; `store.keyring` the same of signing keys
 - `store.redis` the same on Redis; only `app` and `commands` import it
 - `models`      the records
 - `settings`    the environment, checked

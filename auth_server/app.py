@@ -61,6 +61,7 @@ from auth_server.store.redis.keyring import RedisKeyringStore
 from auth_server.store.redis.pending_authorizations import RedisPendingAuthorizationStore
 from auth_server.store.redis.recent_revocations import RecentRevocations
 from auth_server.store.redis.sessions import RedisSessionStore
+from auth_server.store.redis.token_requests import RedisTokenRequestStore
 from auth_server.store.redis.val_town_sign_in import RedisValTownSignInStore
 from shared.audit.heads import HeadStore
 from shared.audit.log import AuditLog
@@ -78,6 +79,7 @@ from shared.redis.watch import StoreWatch
 from shared.sealing import Sealer, UnsealError
 from shared.usage import UsageStore
 from shared.web.cors import CorsRule, CorsRules
+from shared.web.direct import DirectApplication
 from shared.web.edge import Edge
 from shared.web.health import health_router, steady, store_answers
 from shared.web.overload import OverloadPolicy
@@ -176,7 +178,7 @@ def create_app(
     services = _services(
         settings, redis, to_val_town, clock, sealer, keyring, keeper, check, grants, fetcher, flows, audit
     )
-    app = FastAPI(
+    app = DirectApplication(
         title="Val Town MCP authorization server",
         docs_url=None,
         redoc_url=None,
@@ -189,7 +191,9 @@ def create_app(
     app.state.base_path = urlsplit(settings.oauth_issuer_url).path
     _add_routes(app, redis, keyring, clock, watch)
     add_error_handlers(app)
-    return _add_middleware(app, settings)
+    _add_middleware(app, settings)
+    app.add_direct("POST", app.state.base_path + token.PATH, token.direct(services), route=token.PATH)
+    return app
 
 
 def _services(
@@ -248,6 +252,9 @@ def _services(
         pending=RedisPendingAuthorizationStore(redis, clock),
         sessions=RedisSessionStore(redis, clock),
         grants=grants,
+        token_requests=RedisTokenRequestStore(
+            redis, clock, grant_idle_seconds=settings.oauth_refresh_token_ttl, on_miss=check.verify
+        ),
         usage=UsageStore(redis, clock),
         token_grants={grant.grant_type: grant for grant in token_grants},
         issuer=issuer,

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from auth_server.domain.signing_keys import KeyPair, Keyring, KeyState, from_pem, generate_key
-from auth_server.store.base import Addition, KeyringStore, KeyRole, RingFullError
+from auth_server.store.keyring import Addition, KeyringStore, KeyRole, RingFullError
 from shared.clock import Clock
 from shared.key_check import KeyCheck, StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger

@@ -14,6 +14,7 @@ class Client:
         by_operator: the operator registered it by command; it never expires.
         by_document: its `client_id` is the URL of the document that describes it.
         fresh_until: when that document is to be read again, in seconds since the epoch.
+        lasts: its record is known to outlive any grant it may hold, and need not be kept alive.
     """
 
     client_id: str
@@ -25,6 +26,7 @@ class Client:
     by_operator: bool = False
     by_document: bool = False
     fresh_until: int = 0
+    lasts: bool = field(default=False, compare=False)
 
     @property
     def is_public(self) -> bool:

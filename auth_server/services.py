@@ -28,6 +28,7 @@ from auth_server.store.base import (
     GrantStore,
     PendingAuthorizationStore,
     SessionStore,
+    TokenRequestStore,
 )
 from shared.audit.log import AuditLog
 from shared.clock import Clock
@@ -52,6 +53,7 @@ class Services:
     pending: PendingAuthorizationStore
     sessions: SessionStore
     grants: GrantStore
+    token_requests: TokenRequestStore
     usage: UsageStore
     token_grants: Mapping[str, TokenGrant]
     issuer: TokenIssuer

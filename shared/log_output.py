@@ -68,7 +68,12 @@ class LogOutput(io.TextIOBase):
             return
         with self._lock:
             self._add(line.encode("utf-8", "backslashreplace"))
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            # Of a thread, or of a command.
+            self.flush()
+            return
         if self._flushing is not loop:
             self._flushing = loop
             loop.call_soon(self._flush_now)

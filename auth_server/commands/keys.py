@@ -11,7 +11,7 @@ from auth_server.commands.output import AsJson, instant, print_json, print_table
 from auth_server.commands.session import audited, end, with_store
 from auth_server.domain.signing_keys import KeyRecord, KeyState, generate_key
 from auth_server.settings import AuthSettings
-from auth_server.store.base import RingFullError, RotationBegun
+from auth_server.store.keyring import RingFullError, RotationBegun
 from auth_server.store.redis.keyring import RedisKeyringStore
 from shared.audit.events import Event, Outcome
 from shared.clock import Clock

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
@@ -30,11 +30,23 @@ class _Presented:
     secret: str | None
 
 
-async def authenticate(request: Request, form: Mapping[str, str], services: Services) -> Client:
+Find = Callable[[str], Awaitable[Client | None]]
+"""Returns the client with an id."""
+
+
+async def authenticate(
+    request: Request, form: Mapping[str, str], services: Services, find: Find | None = None
+) -> Client:
     """Return the client that sent the request.
 
     A client that has a secret may send it by Basic or in the body, whichever it registered; one with a key
     signs an assertion; a public one sends its `client_id` alone.
+
+    Args:
+        request: the request.
+        form: its parameters.
+        services: what the endpoint may use.
+        find: called once, in place of a look into the store for the client alone.
 
     Raises:
         InvalidRequest: more than one method at a time, or a malformed header.
@@ -42,11 +54,12 @@ async def authenticate(request: Request, form: Mapping[str, str], services: Serv
         TooManyRequests: the proof is wrong, as too many of this client were; the right one still passes.
         TemporarilyUnavailable: the keys of the client cannot be had.
     """
+    find = find or services.clients.find
     if "client_assertion" in form or "client_assertion_type" in form:
-        return await _by_assertion(request, form, services)
+        return await _by_assertion(request, form, services, find)
     presented = _presented(request, form)
     _log.debug("request", client_id=presented.client_id[:100], with_secret=presented.secret is not None)
-    client = await services.clients.find(presented.client_id)
+    client = await find(presented.client_id)
     code = Reason.CLIENT_SECRET
     if client is None:
         reason, code = "unknown client", Reason.UNKNOWN_CLIENT
@@ -64,7 +77,7 @@ async def authenticate(request: Request, form: Mapping[str, str], services: Serv
     return client
 
 
-async def _by_assertion(request: Request, form: Mapping[str, str], services: Services) -> Client:
+async def _by_assertion(request: Request, form: Mapping[str, str], services: Services, find: Find) -> Client:
     """Return the client that signed the assertion (RFC 7521 section 4.2)."""
     if "client_secret" in form or "authorization" in request.headers:
         raise InvalidRequest("A client must use one authentication method.")
@@ -75,7 +88,7 @@ async def _by_assertion(request: Request, form: Mapping[str, str], services: Ser
             raise InvalidAssertionError("its client_assertion_type is another")
         assertion = client_assertion.take_apart(form.get("client_assertion", ""))
         client_id = form.get("client_id", assertion.client_id)
-        client = await services.clients.find(assertion.client_id)
+        client = await find(assertion.client_id)
         if client is None or not client.has_key or client.client_id != client_id:
             raise InvalidAssertionError(
                 "it is of no client that signs assertions, or of another than it says"

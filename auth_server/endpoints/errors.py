@@ -1,5 +1,7 @@
 """The one place where refusals become HTTP: JSON, a redirect to the client, or a page for the person."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
@@ -51,18 +53,6 @@ _REASONS = {
 }
 
 
-def add_error_handlers(app: FastAPI) -> None:
-    """Turn every exception an endpoint may raise into an answer."""
-    app.exception_handler(OAuthError)(_on_refusal)
-    app.exception_handler(UntrustedRedirectError)(_on_untrusted_redirect)
-    app.exception_handler(pages.PageProblemError)(_on_page_problem)
-    app.exception_handler(RequestRefusedError)(_on_unreadable)
-    app.exception_handler(StoreError)(_on_store_fault)
-    for unreadable in (UnsealError, WrongEncryptionKeyError, StoreEmptiedError):
-        app.exception_handler(unreadable)(_on_sealed)
-    app.exception_handler(HTTPException)(_on_http)
-
-
 async def _on_refusal(request: Request, error: OAuthError) -> Response:
     return answer(request, error)
 
@@ -101,6 +91,37 @@ async def _on_http(request: Request, error: HTTPException) -> Response:
     body = {"error": code, "error_description": text}
     REFUSALS.inc(route_of(request.scope), str(code))
     return JSONResponse(body, error.status_code, headers=error.headers)
+
+
+_HANDLERS: Final[Mapping[type[Exception], Callable[[Request, Any], Awaitable[Response]]]] = {
+    OAuthError: _on_refusal,
+    UntrustedRedirectError: _on_untrusted_redirect,
+    pages.PageProblemError: _on_page_problem,
+    RequestRefusedError: _on_unreadable,
+    StoreError: _on_store_fault,
+    UnsealError: _on_sealed,
+    WrongEncryptionKeyError: _on_sealed,
+    StoreEmptiedError: _on_sealed,
+    HTTPException: _on_http,
+}
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Turn every exception an endpoint may raise into an answer."""
+    for kind, handler in _HANDLERS.items():
+        app.exception_handler(kind)(handler)
+
+
+async def answer_raised(request: Request, error: Exception) -> Response:
+    """Return the answer to what an endpoint raised that FastAPI does not route.
+
+    Raises:
+        Exception: the error itself, when nobody foresaw it.
+    """
+    handler = next((_HANDLERS[kind] for kind in type(error).__mro__ if kind in _HANDLERS), None)
+    if handler is None:
+        raise error
+    return await handler(request, error)
 
 
 def answer_bug(scope: Scope) -> Response:

@@ -11,7 +11,7 @@ from auth_server.domain.resource import Resources
 from auth_server.domain.token_issuer import TokenIssuer
 from auth_server.grants.base import MAX_TRIES, Exchanged, required
 from auth_server.metrics import CODES, REVOCATIONS
-from auth_server.models import Client
+from auth_server.models import Client, Grant
 from auth_server.store.base import ClientStore, CodeRedemption, GrantStore, Redemption
 from shared.flows.steps import Reason, Step
 from shared.logs import bind, get_logger
@@ -43,7 +43,11 @@ class AuthorizationCodeGrant:
     limiter: RateLimiter
     grant_type: str = "authorization_code"
 
-    async def exchange(self, form: Mapping[str, str], client: Client) -> Exchanged:
+    def grant_id(self, form: Mapping[str, str]) -> str | None:
+        """Return the id that a code carries in front."""
+        return code_grant_id(form.get("code", ""))
+
+    async def exchange(self, form: Mapping[str, str], client: Client, grant: Grant | None) -> Exchanged:
         """Return the token response for a code.
 
         Verify, prepare, claim, respond: tokens are made before the code is used up, and leave this process
@@ -59,20 +63,20 @@ class AuthorizationCodeGrant:
         code = required(form, "code")
         challenge = pkce.challenge_of(pkce.check_verifier(form.get("code_verifier")))
         for _ in range(MAX_TRIES):
-            exchanged = await self._exchange(form, client, code, challenge)
+            if grant is None:
+                CODES.inc(Redemption.UNKNOWN)
+                raise InvalidGrant(_REFUSED, reason=Reason.UNKNOWN)
+            exchanged = await self._exchange(form, client, grant, code, challenge)
             if exchanged is not None:
                 return exchanged
+            grant = await self.grants.find(grant.grant_id)
         raise TemporarilyUnavailable("The grant is being changed; try again.")
 
     async def _exchange(
-        self, form: Mapping[str, str], client: Client, code: str, challenge: str
+        self, form: Mapping[str, str], client: Client, grant: Grant, code: str, challenge: str
     ) -> Exchanged | None:
         """Return the token response; None when the grant was narrowed meanwhile."""
-        grant_id = code_grant_id(code)
-        grant = None if grant_id is None else await self.grants.find(grant_id)
-        if grant_id is None or grant is None:
-            CODES.inc(Redemption.UNKNOWN)
-            raise InvalidGrant(_REFUSED, reason=Reason.UNKNOWN)
+        grant_id = grant.grant_id
         bind(flow=grant.flow)
         if not self.admission.admits(grant.username):
             CODES.inc(Redemption.UNKNOWN)

@@ -71,8 +71,17 @@ class TokenGrant(Protocol):
         """The value of `grant_type` that asks for it."""
         ...
 
-    async def exchange(self, form: Mapping[str, str], client: Client) -> Exchanged:
+    def grant_id(self, form: Mapping[str, str]) -> str | None:
+        """Return the id of the grant that a request names, there or not; None: it names none."""
+        ...
+
+    async def exchange(self, form: Mapping[str, str], client: Client, grant: Grant | None) -> Exchanged:
         """Return the token response.
+
+        Args:
+            form: the parameters of the request.
+            client: who sent it.
+            grant: the one that it names, as it was a moment ago; None: it is not there.
 
         Raises:
             OAuthError: the request is refused; nothing was issued.

@@ -36,7 +36,14 @@ class RefreshTokenGrant:
     limiter: RateLimiter
     grant_type: str = "refresh_token"
 
-    async def exchange(self, form: Mapping[str, str], client: Client) -> Exchanged:
+    def grant_id(self, form: Mapping[str, str]) -> str | None:
+        """Return the id that a refresh token made here carries."""
+        try:
+            return self.issuer.read_refresh_token(form.get("refresh_token", "")).grant_id
+        except InvalidGrant:
+            return None
+
+    async def exchange(self, form: Mapping[str, str], client: Client, grant: Grant | None) -> Exchanged:
         """Return the token response for a refresh token.
 
         The response is sealed under the presented token before the rotation is recorded, so a client whose
@@ -52,19 +59,19 @@ class RefreshTokenGrant:
         """
         presented = self.issuer.read_refresh_token(required(form, "refresh_token"))
         for _ in range(MAX_TRIES):
-            exchanged = await self._exchange(form, client, presented)
+            if grant is None:
+                REFRESHES.inc(Rotation.UNKNOWN)
+                raise InvalidGrant(_REFUSED, reason=Reason.UNKNOWN)
+            exchanged = await self._exchange(form, client, grant, presented)
             if exchanged is not None:
                 return exchanged
+            grant = await self.grants.find(presented.grant_id)
         raise TemporarilyUnavailable("The grant is being changed; try again.")
 
     async def _exchange(
-        self, form: Mapping[str, str], client: Client, presented: RefreshToken
+        self, form: Mapping[str, str], client: Client, grant: Grant, presented: RefreshToken
     ) -> Exchanged | None:
         """Return the token response; None when the grant was narrowed meanwhile."""
-        grant = await self.grants.find(presented.grant_id)
-        if grant is None:
-            REFRESHES.inc(Rotation.UNKNOWN)
-            raise InvalidGrant(_REFUSED, reason=Reason.UNKNOWN)
         bind(flow=grant.flow)
         if grant.client_id != client.client_id:
             REFRESHES.inc(Rotation.WRONG_CLIENT)

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from shared.redis.address import Kind, StoreAddress, parse_address
 from shared.redis.cluster import ClusterClient, as_cluster
 from shared.redis.connections import MAX_CONNECTIONS, POOL_WAIT_SECONDS, no_retry, options
-from shared.redis.measured import MeasuredRedis
+from shared.redis.one_server import OneServerClient
 from shared.redis.sentinel import connect_to_master
 
 StoreError = RedisError
@@ -46,7 +46,7 @@ def _connect_to_one(address: StoreAddress) -> Redis:
         **options(),
     )
     # The client owns its pool, so that closing it closes every connection.
-    return MeasuredRedis.from_pool(pool)
+    return OneServerClient.from_pool(pool)
 
 
 async def scan(redis: Redis, pattern: str, *, batch: int) -> AsyncIterator[list[str]]:
@@ -62,11 +62,12 @@ async def scan(redis: Redis, pattern: str, *, batch: int) -> AsyncIterator[list[
 
 
 def is_saturated(redis: Redis) -> bool:
-    """Return whether every connection of the pool is in use, so that one more command would wait."""
+    """Return whether one more command would wait: connections are all in use, or the shared one is slow."""
     cluster = as_cluster(redis)
     if cluster is not None:
         return cluster.is_saturated
-    return not redis.connection_pool.can_get_connection()
+    is_late = isinstance(redis, OneServerClient) and redis.lane.is_late
+    return is_late or not redis.connection_pool.can_get_connection()
 
 
 async def read_hash(redis: Redis, key: str) -> dict[str, str]:

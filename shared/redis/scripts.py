@@ -12,6 +12,7 @@ from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
 from shared.redis.cluster import as_cluster
 from shared.redis.connections import WAIT_MILLISECONDS
 from shared.redis.measured import SCRIPT_NAMES
+from shared.redis.one_server import OneServerClient
 from shared.redis.sentinel import MasterClient
 
 Argument = str | int | float
@@ -28,6 +29,7 @@ class Script:
         """Take the store's client and the source."""
         self._redis = redis
         self._cluster = as_cluster(redis)
+        self._lane = redis.lane if isinstance(redis, OneServerClient) else None
         self._execute: Callable[..., Awaitable[Any]] = redis.execute_command
         self._source = source
         # The store's name for a script, no protection of anything.
@@ -81,6 +83,9 @@ class Script:
         Raises:
             StoreError: it failed, or nothing is known about it.
         """
+        if not replicas and self._lane is not None and self._lane.is_open:
+            # It goes out whoever waits, and a store that does not know it has done nothing.
+            return await self(keys=keys, args=args), True
         running = asyncio.create_task(self._settle(keys, args, replicas))
         running.add_done_callback(_forget)
         return await asyncio.shield(running)

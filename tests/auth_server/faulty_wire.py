@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+import hiredis
+
 _COMMAND = re.compile(rb"(?:^|\r\n)\*\d+\r\n")
 
 
@@ -77,14 +79,20 @@ class Wire:
             return
         store_reader, store_writer = await asyncio.open_connection(host, port)
         self._connections |= {writer, store_writer}
-        back = asyncio.create_task(self._back(store_reader, writer))
+        order = _Order()
+        back = asyncio.create_task(self._back(store_reader, writer, order))
         try:
             while data := await reader.read(65536):
                 self._count()
+                commands = len(_COMMAND.findall(data))
                 if self.fault in (Fault.NONE, Fault.REPLY_LOST):
+                    order.asked(commands)
                     store_writer.write(data)
                 elif self.fault.startswith("-"):
-                    writer.write(f"{self.fault}\r\n".encode() * len(_COMMAND.findall(data)))
+                    refusal = f"{self.fault}\r\n".encode()
+                    # As a store does: what was asked before is answered before.
+                    await order.all_answered()
+                    writer.write(refusal * commands)
         except OSError:
             pass
         finally:
@@ -95,13 +103,41 @@ class Wire:
                 with suppress(OSError):
                     await end.wait_closed()
 
-    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _back(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, order: "_Order"
+    ) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
                 if self.delay:
                     await asyncio.sleep(self.delay)
-                if self.fault is Fault.NONE:
+                if self.fault is Fault.NONE or self.fault.startswith("-"):
                     writer.write(data)
+                order.answered(data)
+
+
+class _Order:
+    """Knows whether commands on one connection still wait for the store's replies."""
+
+    def __init__(self) -> None:
+        self._replies = hiredis.Reader()
+        self._missing = 0
+        self._none_missing = asyncio.Event()
+        self._none_missing.set()
+
+    def asked(self, commands: int) -> None:
+        self._missing += commands
+        if self._missing:
+            self._none_missing.clear()
+
+    def answered(self, data: bytes) -> None:
+        self._replies.feed(data)
+        while self._replies.gets() is not False:
+            self._missing = max(0, self._missing - 1)
+        if not self._missing:
+            self._none_missing.set()
+
+    async def all_answered(self) -> None:
+        await self._none_missing.wait()
 
 
 @asynccontextmanager

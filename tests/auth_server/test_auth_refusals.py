@@ -172,7 +172,8 @@ async def test_a_bug_is_answered_as_its_rows_say(server: AuthServer, monkeypatch
         raise RuntimeError
 
     client = await server.registered()
-    monkeypatch.setattr(server.app.state.services.clients, "find", broken)
+    for store in (server.app.state.services.clients, server.app.state.services.token_requests):
+        monkeypatch.setattr(store, "find", broken)
     http = server.visitor(raise_app_exceptions=False)
     form = {"grant_type": "refresh_token", "refresh_token": WRONG, "client_id": WRONG}
     holds(await http.post("/oauth/token", data=form), BY_CLASS[errors.ServerError])

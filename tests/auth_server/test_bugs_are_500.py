@@ -58,7 +58,7 @@ def without_detail(response: httpx.Response) -> bool:
 @pytest.mark.parametrize(
     ("method", "path", "part", "name"),
     [
-        ("POST", "/oauth/token", "clients", "find"),
+        ("POST", "/oauth/token", "token_requests", "find"),
         ("POST", "/oauth/revoke", "clients", "find"),
         ("POST", "/oauth/register", "clients", "add"),
         ("GET", "/.well-known/jwks.json", "keyring", "jwks"),

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from auth_server.domain.signing_keys import KeyPair, KeyRecord, Keyring, KeyState, SigningKey, from_pem
 from auth_server.key_keeper import KeyKeeper, KeyPolicy
 from auth_server.settings import AuthSettings
-from auth_server.store.base import KeyRole
+from auth_server.store.keyring import KeyRole
 from auth_server.store.redis.keyring import RedisKeyringStore
 from dev.flow import Pkce
 from shared.clock import Clock

@@ -7,9 +7,10 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from auth_server.models import Grant
+from auth_server.models import Client, Grant
 from auth_server.store.base import Narrowing
 from auth_server.store.redis.grants import RedisGrantStore
+from auth_server.store.redis.token_requests import RedisTokenRequestStore
 from dev.flow import Browser, Form, OAuthClient, claims_of, forms_of
 from shared.revocation import deny_key
 from shared.usage import Calls, UsageStore
@@ -175,20 +176,31 @@ async def narrow_all(grants: RedisGrantStore, grant: Grant) -> None:
 @pytest.fixture
 def meanwhile(server: AuthServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return a way to do something between a request's look at its grant and its claim, as often as asked."""
-    grants = server.app.state.services.grants
-    find = grants.find
+    services = server.app.state.services
+    find, find_first = services.grants.find, services.token_requests.find
 
     def arrange(act: Callable[[Grant], Awaitable[None]], times: int) -> None:
         left = [times]
 
-        async def find_then_act(self: RedisGrantStore, grant_id: str) -> Grant | None:
-            grant: Grant | None = await find(grant_id)
+        async def act_on(grant: Grant | None) -> None:
             if grant is not None and left[0]:
                 left[0] -= 1
                 await act(grant)
+
+        async def find_then_act(self: RedisGrantStore, grant_id: str) -> Grant | None:
+            grant: Grant | None = await find(grant_id)
+            await act_on(grant)
             return grant
 
+        async def find_first_then_act(
+            self: RedisTokenRequestStore, client_id: str, grant_id: str
+        ) -> tuple[Client | None, Grant | None]:
+            found: tuple[Client | None, Grant | None] = await find_first(client_id, grant_id)
+            await act_on(found[1])
+            return found
+
         monkeypatch.setattr(RedisGrantStore, "find", find_then_act)
+        monkeypatch.setattr(RedisTokenRequestStore, "find", find_first_then_act)
 
     return arrange
 

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from auth_server.domain.signing_keys import KeyRecord, KeyState, generate_key
 from auth_server.settings import AuthSettings
-from auth_server.store.base import Addition, KeyRole, RingFullError
+from auth_server.store.keyring import Addition, KeyRole, RingFullError
 from auth_server.store.redis.keyring import RedisKeyringStore
 from shared.clock import Clock
 from shared.oauth.signatures import MAX_PUBLISHED, PUBLISHED_AFTER_USE, PUBLISHED_BEFORE_USE

@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from auth_server.domain.approval import seal_session_credential
 from auth_server.domain.generate import digest
 from auth_server.domain.signing_keys import KeyPair, generate_key
-from auth_server.store.base import KeyRole
+from auth_server.store.keyring import KeyRole
 from auth_server.store.redis import sealed_values
 from auth_server.store.redis.keyring import SEALED_KEYS, RedisKeyringStore
 from auth_server.store.redis.sealed_values import KeyUse, SealedValues

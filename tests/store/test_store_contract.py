@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 from auth_server.domain import generate
 from auth_server.domain.signing_keys import KeyPair, generate_key
 from auth_server.models import AuthorizationCode, Grant, PendingAuthorization
-from auth_server.store.base import CodeRedemption, KeyRole, Redemption, RefreshRotation, Rotation
+from auth_server.store.base import CodeRedemption, Redemption, RefreshRotation, Rotation
+from auth_server.store.keyring import KeyRole
 from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
 from auth_server.store.redis.keyring import RedisKeyringStore
 from auth_server.store.redis.pending_authorizations import RedisPendingAuthorizationStore

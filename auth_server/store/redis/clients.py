@@ -16,7 +16,10 @@ NEVER_USED_SECONDS = 7 * 86_400
 """How long a registration lives that never led to a token."""
 
 UNUSED_SECONDS = 90 * 86_400
-"""How long a client lives after its last grant can have ended."""
+"""How long a client lives after its last grant can have ended, at the least."""
+
+KEPT_AHEAD_SECONDS = 3600
+"""So much longer it is kept each time, so that not every use of it is a write of its own."""
 
 CLOSED_SECONDS = 86_400
 """How long a removal that was interrupted can be repeated."""
@@ -37,7 +40,7 @@ class RedisClientStore:
         """Take the store's client, the longest time a grant may go unused, and what to ask at a miss."""
         self._redis = redis
         self._on_miss = on_miss
-        self._life = UNUSED_SECONDS + grant_idle_seconds
+        self._life = UNUSED_SECONDS + grant_idle_seconds + KEPT_AHEAD_SECONDS
         self._create = load_script(redis, _PACKAGE, "create_client")
         self._join = load_script(redis, _PACKAGE, "join_client")
         self._replace = load_script(redis, _PACKAGE, "replace_client")
@@ -71,6 +74,8 @@ class RedisClientStore:
 
     async def keep_alive(self, client: Client) -> None:
         """Put off the expiry of a client that is in use; it is never brought nearer."""
+        if client.lasts:
+            return
         await self._redis.expire(client_key(client.client_id), self._life, gt=True)
         if client.fingerprint:
             await self._redis.expire(_index_key(client.fingerprint), self._life, gt=True)
@@ -137,7 +142,7 @@ class RedisClientStore:
         return client_of(client_id, dict(zip(flat[::2], flat[1::2], strict=True)))
 
 
-def client_of(client_id: str, record: dict[str, str]) -> Client | None:
+def client_of(client_id: str, record: dict[str, str], *, lasts: bool = False) -> Client | None:
     """Return the client that a record describes; None when there is none, or it was closed."""
     # The owner check: a reply that belongs to another request must not pass for this client.
     if not record or record["client_id"] != client_id or "closed" in record:
@@ -153,6 +158,7 @@ def client_of(client_id: str, record: dict[str, str]) -> Client | None:
         by_operator=record.get("registered_by") == "operator",
         by_document="fresh_until" in record,
         fresh_until=int(record.get("fresh_until", 0)),
+        lasts=lasts,
     )
 
 

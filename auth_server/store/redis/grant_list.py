@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from auth_server.models import GrantSummary
 from auth_server.store.base import CODE_SECONDS
+from auth_server.store.redis.grant_record import grant_key, user_key
 from shared.clock import Clock
 from shared.redis.client import StoreError, read_hash, scan
 
@@ -30,16 +31,6 @@ _BATCH = 1000
 """How many keys are scanned at once."""
 
 _Record = dict[str, str | None]
-
-
-def grant_key(grant_id: str) -> str:
-    """Return the key of a grant's record."""
-    return f"vt:{{{grant_id}}}:grant"
-
-
-def user_key(subject: str) -> str:
-    """Return the key of the list of a person's newest grants."""
-    return f"vt:user:{subject}:grants"
 
 
 @dataclass(frozen=True, slots=True)

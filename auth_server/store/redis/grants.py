@@ -1,7 +1,7 @@
 """Grants: `vt:{<grant id>}:grant`, `:code`, `:successor`, `:credential`, deny keys; all in one hash slot."""
 
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,13 +20,13 @@ from auth_server.store.base import (
     RefreshRotation,
     Rotation,
 )
-from auth_server.store.redis.grant_list import GrantList, grant_key, user_key
+from auth_server.store.redis.grant_list import GrantList
+from auth_server.store.redis.grant_record import GrantKeys, client_grants_key, grant_key, grant_of, user_key
 from auth_server.store.redis.misses import OnMiss, nothing_to_check
 from auth_server.store.redis.recent_revocations import RecentRevocations
 from shared.audit.events import Event, Outcome
 from shared.audit.log import AuditLog
 from shared.clock import Clock
-from shared.credentials import credential_key
 from shared.flows.steps import FLOW_SECONDS
 from shared.flows.store import flow_link
 from shared.logs import get_logger
@@ -35,7 +35,6 @@ from shared.redis.client import StoreError, read_hash, scan
 from shared.redis.scripts import Argument, NotReplicatedError, Script, load_script
 from shared.redis.watch import StoreWatch
 from shared.revocation import CHANNEL, deny_key, version_entry
-from shared.usage import usage_key
 
 TOMBSTONE_LIFETIME = 86_400
 """Seconds for which a used code and a revoked grant are remembered as such."""
@@ -122,7 +121,7 @@ class RedisGrantStore:
 
     async def create(self, grant: Grant, code: AuthorizationCode, sealed_credential: str) -> None:
         """Keep a pending grant with its code and credential, all or nothing."""
-        keys = _Keys(grant.grant_id)
+        keys = GrantKeys(grant.grant_id)
         created = await self._create(
             keys=[keys.grant, keys.code, keys.credential, flow_link(grant.grant_id)],
             args=[
@@ -150,27 +149,10 @@ class RedisGrantStore:
 
     async def find(self, grant_id: str) -> Grant | None:
         """Return a grant that is pending or active."""
-        record = await read_hash(self._redis, _Keys(grant_id).grant)
+        record = await read_hash(self._redis, GrantKeys(grant_id).grant)
         if not record:
             await self._on_miss()
-        if record.get("status") not in ("pending", "active"):
-            return None
-        return Grant(
-            grant_id=grant_id,
-            client_id=record["client"],
-            subject=record["subject"],
-            username=record["username"],
-            scopes=tuple(record["scope"].split()),
-            resource=record["resource"],
-            vals=tuple(record.get("vals", "").split()),
-            version=int(record.get("version", 0)),
-            approved=tuple(record.get("approved", "").split()),
-            flow=self._flow(record),
-        )
-
-    def _flow(self, record: Mapping[str, str]) -> str:
-        is_remembered = int(record["created_at"]) > (self._clock.now() - FLOW_SECONDS) * 1000
-        return record.get("flow", "") if is_remembered else ""
+        return grant_of(grant_id, record, self._clock.now())
 
     async def of_user(self, subject: str) -> list[GrantSummary]:
         """Return the person's grants that are pending or active, newest first; at most MAX_LISTED."""
@@ -181,7 +163,7 @@ class RedisGrantStore:
 
     async def refresh_expiry(self, grant_id: str, token_hash: str) -> int | None:
         """Return when a grant's current refresh token expires; None when it is another, or over."""
-        record = await read_hash(self._redis, _Keys(grant_id).grant)
+        record = await read_hash(self._redis, GrantKeys(grant_id).grant)
         if record.get("status") != "active" or record.get("refresh") != token_hash:
             return None
         expires_at = min(int(record["idle_at"]), int(record["ends_at"])) // 1000
@@ -193,7 +175,7 @@ class RedisGrantStore:
 
     async def redeem(self, redemption: CodeRedemption) -> Redemption:
         """Check a code against everything it is bound to and use it up, in one script."""
-        keys = _Keys(redemption.grant_id)
+        keys = GrantKeys(redemption.grant_id)
         result, is_safe = await self._redeem.settled(
             replicas=self._replicas,
             keys=[keys.grant, keys.code, keys.credential, keys.deny, keys.successor, keys.usage],
@@ -226,7 +208,7 @@ class RedisGrantStore:
 
     async def rotate(self, rotation: RefreshRotation) -> tuple[Rotation, str | None]:
         """Replace the current refresh token by its successor, in one script."""
-        keys = _Keys(rotation.grant_id)
+        keys = GrantKeys(rotation.grant_id)
         (result, response), is_safe = await self._rotate.settled(
             replicas=self._replicas,
             keys=[keys.grant, keys.successor, keys.credential, keys.deny, keys.code, keys.usage],
@@ -299,7 +281,7 @@ class RedisGrantStore:
 
         Thorough: also those that are not listed, found by looking at every grant in the store.
         """
-        key = _client_key(client_id)
+        key = client_grants_key(client_id)
         for grant_id in await self._redis.zrevrange(key, 0, -1):
             await self.revoke(str(grant_id), reason="client_removed")
         if thorough:
@@ -308,7 +290,7 @@ class RedisGrantStore:
         await self._redis.delete(key)
 
     async def _unlisted(self, client_id: str) -> AsyncIterator[str]:
-        async for keys in scan(self._redis, _Keys("*").grant, batch=1000):
+        async for keys in scan(self._redis, GrantKeys("*").grant, batch=1000):
             for found in keys:
                 record = await self._redis.hmget(found, "client", "status")
                 if record[0] == client_id and record[1] != "revoked":
@@ -322,7 +304,8 @@ class RedisGrantStore:
 
     async def _list(self, grant: Grant) -> None:
         # For lists, never for decisions: they live in other hash slots, so they come second.
-        lists = ((user_key(grant.subject), MAX_LISTED), (_client_key(grant.client_id), MAX_LISTED_OF_CLIENT))
+        of_client = client_grants_key(grant.client_id)
+        lists = ((user_key(grant.subject), MAX_LISTED), (of_client, MAX_LISTED_OF_CLIENT))
         async with self._redis.pipeline(transaction=False) as pipeline:
             for key, bound in lists:
                 pipeline.zadd(key, {grant.grant_id: int(self._clock.now())})
@@ -334,7 +317,7 @@ class RedisGrantStore:
 
     async def _end(self, grant_id: str, reason: str) -> tuple[bool, bool]:
         """Revoke a grant; return whether it was alive, and whether replicas have confirmed it."""
-        keys = _Keys(grant_id)
+        keys = GrantKeys(grant_id)
         alive, is_safe = await self._revoke.settled(
             replicas=self._replicas,
             keys=[keys.grant, keys.code, keys.successor, keys.credential, keys.deny, keys.usage],
@@ -396,19 +379,3 @@ class RedisGrantStore:
 
 async def _run(script: Script, keys: Sequence[str], args: Sequence[Argument]) -> None:
     await script(keys=keys, args=args)
-
-
-def _client_key(client_id: str) -> str:
-    return f"vt:client-grants:{client_id}"
-
-
-class _Keys:
-    """The keys of one grant."""
-
-    def __init__(self, grant_id: str) -> None:
-        self.grant = grant_key(grant_id)
-        self.code = f"vt:{{{grant_id}}}:code"
-        self.successor = f"vt:{{{grant_id}}}:successor"
-        self.credential = credential_key(grant_id)
-        self.deny = deny_key(grant_id)
-        self.usage = usage_key(grant_id)

@@ -6,7 +6,7 @@ import json
 from redis.asyncio import Redis
 
 from auth_server.domain.signing_keys import KeyPair, KeyRecord, KeyState, SigningKey, from_pem
-from auth_server.store.base import Addition, KeyRole, RingFullError, RotationBegun
+from auth_server.store.keyring import Addition, KeyRole, RingFullError, RotationBegun
 from shared.clock import Clock
 from shared.oauth.signatures import (
     MAX_PUBLISHED,

@@ -18,7 +18,8 @@ _BATCH = 1000
 class UnusedClient:
     """A client that nobody has used since `last_used_at`, in seconds since the epoch.
 
-    None: never. What the record looked like is kept, to see whether anything has happened since.
+    It may have been up to an hour earlier; None: never. What the record looked like is kept, to see whether
+    anything has happened since.
     """
 
     client: Client
@@ -75,8 +76,9 @@ class UnusedClients:
         if client is None or client.by_operator or client.by_document or expires_at_ms < 0:
             return None
         registered_at = int(str(client.metadata.get("client_id_issued_at") or 0))
-        # A token puts the expiry off to a whole life from then. Off by the difference after a change of
-        # OAUTH_REFRESH_TOKEN_TTL; a client with a live grant stays in any case.
+        # A token puts the expiry off to a whole life from then, and an hour more, for which further ones do
+        # nothing. Off by the difference after a change of OAUTH_REFRESH_TOKEN_TTL; a client with a live grant
+        # stays in any case.
         used_at = expires_at_ms // 1000 - self._life
         return UnusedClient(
             client,

@@ -1,0 +1,46 @@
+"""What a token request is about, in one round trip: a client and a grant."""
+
+from redis.asyncio import Redis
+
+from auth_server.models import Client, Grant
+from auth_server.store.redis.clients import UNUSED_SECONDS, client_key, client_of
+from auth_server.store.redis.grant_record import grant_key, grant_of
+from auth_server.store.redis.misses import OnMiss, nothing_to_check
+from shared.clock import Clock
+
+_FOR_EVER = -1
+"""What TTL says of a key that does not expire."""
+
+
+class RedisTokenRequestStore:
+    """Implements `TokenRequestStore`."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        clock: Clock,
+        *,
+        grant_idle_seconds: int,
+        on_miss: OnMiss = nothing_to_check,
+    ) -> None:
+        """Take the store's client, the clock, how long a grant may go unused, and what to ask at a miss."""
+        self._redis = redis
+        self._clock = clock
+        self._on_miss = on_miss
+        self._lasting = UNUSED_SECONDS + grant_idle_seconds
+
+    async def find(self, client_id: str, grant_id: str | None) -> tuple[Client | None, Grant | None]:
+        """Return a client, and a grant that is pending or active."""
+        key = client_key(client_id)
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.hgetall(key)
+            pipeline.ttl(key)
+            if grant_id is not None:
+                pipeline.hgetall(grant_key(grant_id))
+            client_record, left, *grant_records = await pipeline.execute()
+        if not client_record or not all(grant_records):
+            await self._on_miss()
+        lasts = left == _FOR_EVER or left >= self._lasting
+        client = client_of(client_id, client_record, lasts=lasts)
+        grant = grant_of(grant_id, grant_records[0], self._clock.now()) if grant_id is not None else None
+        return client, grant
