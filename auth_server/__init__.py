@@ -6,6 +6,7 @@ Layout, from the outside in; imports point downwards only:
 - `serving`     serve until told to stop
 - `commands`    what an operator does at the terminal beside that: `python -m auth_server clients`
 - `app`         the composition root: settings in, FastAPI app out; `build_grants` is the list of grant types
+- `front`       what stands in front of them all: headers, CORS, overload, OAuth switched off
 - `endpoints`   one file per URL: parse, call, respond; `endpoints.errors` turns refusals into HTTP
 - `services`    what endpoints may use, in one typed object
 - `grants`      one file per grant type of the token endpoint

@@ -3,14 +3,12 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Final
 from urllib.parse import urlsplit
 
 import httpcore
 import httpx
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from redis.asyncio import Redis
-from starlette.responses import JSONResponse, Response
 
 from auth_server.domain.admission import Admission
 from auth_server.domain.approval import Approval
@@ -34,7 +32,8 @@ from auth_server.endpoints import (
     token,
     val_town_callback,
 )
-from auth_server.endpoints.errors import add_error_handlers, answer_bug, answer_overload
+from auth_server.endpoints.errors import add_error_handlers
+from auth_server.front import add_middleware, disabled_app
 from auth_server.grants.authorization_code import AuthorizationCodeGrant
 from auth_server.grants.base import TokenGrant
 from auth_server.grants.refresh_token import RefreshTokenGrant
@@ -72,30 +71,16 @@ from shared.flows.store import FlowStore
 from shared.key_check import KeyCheck, StoreEmptiedError, WrongEncryptionKeyError
 from shared.logs import get_logger
 from shared.metrics import describe_build
-from shared.oauth.errors import OAuthNotEnabled
 from shared.rate_limit import RateLimiter
-from shared.redis.client import StoreError, is_saturated
+from shared.redis.client import StoreError
 from shared.redis.watch import StoreWatch
 from shared.sealing import Sealer, UnsealError
 from shared.usage import UsageStore
-from shared.web.cors import CorsRule, CorsRules
 from shared.web.direct import DirectApplication
-from shared.web.edge import Edge
 from shared.web.health import health_router, steady, store_answers
-from shared.web.overload import OverloadPolicy
-from shared.web.security_headers import security_headers
 from shared.web.spans import telemetry
 
-_TAKE_ACCESS_AWAY: Final = ("/oauth/revoke", "/account/revoke", "/account/revoke-all", "/account/narrow")
-
 _log = get_logger("oauth:start")
-
-
-def overload_policy(settings: AuthSettings, redis: Redis) -> OverloadPolicy:
-    """Return how the service refuses what is too much for it."""
-    path = urlsplit(settings.oauth_issuer_url).path
-    first = frozenset(path + end for end in _TAKE_ACCESS_AWAY)
-    return OverloadPolicy(answer_overload, first, saturated=lambda: is_saturated(redis))
 
 
 def build_grants(
@@ -138,7 +123,7 @@ def create_app(
     clock = clock or Clock()
     describe_build("auth_server")
     if not settings.oauth_enabled:
-        return _add_middleware(_disabled_app(), settings)
+        return add_middleware(disabled_app(), settings)
     to_val_town = http or httpx.AsyncClient()
     sealer = settings.sealer
     keyring = Keyring()
@@ -191,7 +176,7 @@ def create_app(
     app.state.base_path = urlsplit(settings.oauth_issuer_url).path
     _add_routes(app, redis, keyring, clock, watch)
     add_error_handlers(app)
-    _add_middleware(app, settings)
+    add_middleware(app, settings)
     app.add_direct("POST", app.state.base_path + token.PATH, token.direct(services), route=token.PATH)
     return app
 
@@ -377,44 +362,3 @@ def _add_routes(app: FastAPI, redis: Redis, keyring: Keyring, clock: Clock, watc
         "keys": keys_loaded,
     }
     app.include_router(health_router(checks, gauge=lambda: SIGNING_KEYS.set(float(keyring.is_loaded))))
-
-
-def _disabled_app() -> FastAPI:
-    app = FastAPI(
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        redirect_slashes=False,
-        telemetry=telemetry(),
-    )
-    app.include_router(health_router({}))
-
-    @app.api_route("/{path:path}", methods=["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"])
-    async def not_enabled(request: Request, path: str) -> Response:
-        error = OAuthNotEnabled()
-        return JSONResponse(error.members(), error.status, headers={"Cache-Control": "no-store"})
-
-    return app
-
-
-def _add_middleware(app: FastAPI, settings: AuthSettings) -> FastAPI:
-    path = urlsplit(settings.oauth_issuer_url).path
-    document = CorsRule(methods=("GET",))
-    form = CorsRule(methods=("POST",))
-    rules = {
-        "/.well-known/*": document,
-        f"{path}/.well-known/*": document,
-        f"{path}/oauth/register": form,
-        f"{path}/oauth/register/*": CorsRule(methods=("GET", "PUT", "DELETE")),
-        f"{path}/oauth/token": form,
-        f"{path}/oauth/revoke": form,
-    }
-    https = urlsplit(settings.oauth_issuer_url).scheme == "https"
-    app.add_middleware(
-        Edge,
-        namespace="oauth:http",
-        security=security_headers(https=https),
-        cors=CorsRules(rules),
-        on_bug=answer_bug,
-    )
-    return app

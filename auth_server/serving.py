@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 
-from auth_server.app import create_app, overload_policy
+from auth_server.app import create_app
+from auth_server.front import overload_policy
 from auth_server.settings import AuthSettings
 from shared import logs, tracing
 from shared.flows.recorder import replica_name

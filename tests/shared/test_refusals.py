@@ -21,7 +21,7 @@ SERVICES = (auth_server.app, mcp_server.app)
 """Imported, so that every subclass of `OAuthError` exists."""
 
 ANSWERING = (
-    "auth_server/app.py",
+    "auth_server/front.py",
     "auth_server/endpoints",
     "auth_server/sign_in",
     "mcp_server/app.py",
