@@ -23,6 +23,7 @@ from shared.oauth.errors import (
     UnauthorizedClient,
     UnsupportedGrantType,
 )
+from shared.redis.patience import asked_by
 
 router = APIRouter()
 _log = get_logger("oauth:token")
@@ -55,7 +56,8 @@ async def token(request: Request, services: ServicesDep) -> Response:
         # 4. Exchange, and answer, if somebody waits for it.
         if await request.is_disconnected():
             raise TemporarilyUnavailable("The client has gone.")
-        exchanged = await grant.exchange(form, client)
+        with asked_by(request.is_disconnected):
+            exchanged = await grant.exchange(form, client)
     except OAuthError as error:
         _note_refusal(services, form, error, _client_auth(request, form))
         raise

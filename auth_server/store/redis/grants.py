@@ -114,10 +114,12 @@ class RedisGrantStore:
         self._create = load_script(redis, _PACKAGE, "create_grant", prelude="transitions")
         self._redeem = load_script(redis, _PACKAGE, "redeem_authorization_code", prelude="transitions")
         self._rotate = load_script(redis, _PACKAGE, "rotate_refresh_token", prelude="transitions")
-        self._revoke = load_script(redis, _PACKAGE, "revoke_grant", prelude="transitions", allow_oom=True)
+        self._revoke = load_script(
+            redis, _PACKAGE, "revoke_grant", prelude="transitions", allow_oom=True, repeatable=True
+        )
         self._narrow = load_script(redis, _PACKAGE, "narrow_grant", prelude="transitions", allow_oom=True)
         self._revoke_token = load_script(
-            redis, _PACKAGE, "revoke_access_token", prelude="transitions", allow_oom=True
+            redis, _PACKAGE, "revoke_access_token", prelude="transitions", allow_oom=True, repeatable=True
         )
 
     async def create(self, grant: Grant, code: AuthorizationCode, sealed_credential: str) -> None:
