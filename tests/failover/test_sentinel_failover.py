@@ -1,4 +1,4 @@
-"""A master that dies or is demoted: requests wait until another is there, and all goes on without a restart."""
+"""A master that dies or is demoted: requests wait for the next one, and all goes on without a restart."""
 
 import asyncio
 import time
