@@ -16,7 +16,10 @@ from dev.chaos.world import World, open_world
 from dev.local_replication import Replication, serve_replication
 from dev.local_store import Binary, any_binary
 
-PERSONS: Final = 12
+PERSONS: Final = 24
+CALLS_PER_SECOND: Final = 200.0
+"""Of all of them together, whether or not answers come."""
+
 REFRESH_SECONDS: Final = 10.0
 """How often each client refreshes: far more often than one does whose tokens live an hour."""
 
@@ -56,21 +59,30 @@ def main(rounds: Annotated[int, typer.Option(help="How often each replica is res
 
 async def _roll(binary: Binary, folder: Path, servers: Replication, rounds: int) -> tuple[Ledger, list[str]]:
     ledger = Ledger()
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=0)
+    # As many at once as three seconds of calls: none waits for another.
+    limits = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
     async with (
         open_world(binary, folder, servers=servers, DRAIN_SECONDS="1") as world,
         httpx.AsyncClient(timeout=PATIENCE_SECONDS, limits=limits) as http,
     ):
-        people = People(world, ledger, http, refresh_seconds=REFRESH_SECONDS, checks_health=True)
+        people = People(
+            world,
+            ledger,
+            http,
+            refresh_seconds=REFRESH_SECONDS,
+            calls_per_second=CALLS_PER_SECOND,
+            checks_health=True,
+        )
         await people.settle(PERSONS, rounds)
         people.go()
         await asyncio.sleep(1)
         for number in range(rounds):
             await _restart_all(world)
+            if number == rounds // 2 and world.servers is not None:
+                # Now, when the last mcp_server to start knows nobody's credential yet.
+                world.servers.kill(0)
             if number == rounds // 3:
                 await rotate_key(world)
-            if number == rounds // 2 and world.servers is not None:
-                world.servers.kill(0)
         await asyncio.sleep(2)
         await people.stop()
         return ledger, await people.check_what_was_promised()

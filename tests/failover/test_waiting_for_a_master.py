@@ -11,11 +11,12 @@ from urllib.parse import urlencode
 import pytest
 
 from dev.flow import OAuthClient, claims_of
-from dev.local_replication import SERVICE, Replication
+from dev.local_replication import Replication
 from shared.clock import Clock
 from shared.redis.client import connect, is_saturated
 from shared.redis.sentinel import MasterClient
 from tests.auth_server.deployment import AuthServer
+from tests.failover.by_hand import demote_master, lose_master, promote
 from tests.failover.conftest import OpenReplica
 from tests.requirements import requirement
 from tests.support.resource_server import VAL_TOWN_TOKEN, Outside, server_opener
@@ -29,37 +30,6 @@ pytestmark = pytest.mark.anyio
 async def server(replication: Replication, open_replica: OpenReplica) -> AsyncIterator[AuthServer]:
     async with open_replica(replication.url) as opened:
         yield opened
-
-
-def port_of(url: str) -> int:
-    return int(url.rpartition(":")[2].partition("/")[0])
-
-
-async def tell_sentinels(replication: Replication, *command: Any) -> None:
-    hosts = replication.url.removeprefix("redis+sentinel://").partition("/")[0].split(",")
-    for host in hosts:
-        async with connect(f"redis://{host}/0") as sentinel:
-            await sentinel.execute_command("SENTINEL", *command)
-
-
-async def lose_master(replication: Replication) -> None:
-    """End the master; nobody promotes the replica."""
-    with replication.client(0) as master, replication.client(1) as replica:
-        written = master.info("replication")["master_repl_offset"]
-
-        async def caught_up() -> bool:
-            return bool(replica.info("replication")["slave_repl_offset"] >= written)
-
-        await until(caught_up)
-    await tell_sentinels(replication, "REMOVE", SERVICE)
-    replication.kill()
-
-
-async def promote(replication: Replication) -> None:
-    """Make the replica the master, and let the sentinels know."""
-    with replication.client(1) as replica:
-        replica.replicaof("NO", "ONE")
-    await tell_sentinels(replication, "MONITOR", SERVICE, "127.0.0.1", port_of(replication.servers[1].url), 2)
 
 
 def master_client(redis: object) -> MasterClient:
@@ -184,14 +154,6 @@ class Hanging:
 async def generation(server: AuthServer, tokens: dict[str, Any]) -> str | None:
     grant_id = claims_of(tokens["access_token"])["gid"]
     return await server.redis.hget(f"vt:{{{grant_id}}}:grant", "generation")
-
-
-async def demote_master(replication: Replication) -> None:
-    """Make the master a replica of its replica; it stays connected, and the sentinels know of no master."""
-    await tell_sentinels(replication, "REMOVE", SERVICE)
-    with replication.client(0) as master, replication.client(1) as replica:
-        replica.replicaof("NO", "ONE")
-        master.replicaof("127.0.0.1", str(port_of(replication.servers[1].url)))
 
 
 @pytest.mark.parametrize("replicas", [0, 1])
