@@ -48,6 +48,10 @@ class Replication:
         self.servers[number].child.process.kill()
         self.servers[number].child.process.wait()
 
+    def signal(self, what: int, number: int = 0) -> None:
+        """Send one server a signal."""
+        self.servers[number].child.process.send_signal(what)
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:

@@ -4,98 +4,25 @@ A connection belongs to the era in which its master was found. When another mast
 and the pool replaces each connection of an older one before it is used again.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
-from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
+from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import ConnectionError as StoreConnectionError
 from redis.exceptions import NoPermissionError, ReadOnlyError
 from redis.exceptions import TimeoutError as StoreTimeoutError
 
-from shared.logs import get_logger
-from shared.redis.address import Node, StoreAddress
+from shared.redis.address import StoreAddress
 from shared.redis.connections import MAX_CONNECTIONS, POOL_WAIT_SECONDS, no_retry, options
+from shared.redis.master import Master
 from shared.redis.measured import MeasuredPipeline, MeasuredRedis
 from shared.redis.patience import CrowdedError, Patience, Where, is_repeatable, may_wait
-from shared.redis.unsent import is_unsent, unsent
+from shared.redis.unsent import is_unsent
 
 _MASTER: Final = ("master", b"master")
-_log = get_logger("store:sentinel")
-
-
-class Master:
-    """Where the master is, as the sentinels last said."""
-
-    def __init__(self, sentinels: Sentinel, service: str) -> None:
-        """Take whom to ask, and for which service."""
-        self._sentinels = sentinels
-        self._service = service
-        self._known: Node | None = None
-        self._doubted = True
-        self._asking: asyncio.Task[Node] | None = None
-        self.era = 0
-
-    async def address(self) -> Node:
-        """Return the master's host and port; the sentinels are asked when they are in doubt.
-
-        Raises:
-            StoreConnectionError: no sentinel answers, or none knows a master that is up; it is marked as
-                unsent.
-        """
-        if self._known is not None and not self._doubted:
-            return self._known
-        if self._asking is None:
-            # However many wait for it, the sentinels are asked once.
-            self._asking = asyncio.create_task(self._ask())
-            self._asking.add_done_callback(self._asked)
-        return await asyncio.shield(self._asking)
-
-    def doubt(self) -> None:
-        """Ask the sentinels again before the next use: the master did not answer, or is none any more."""
-        self._doubted = True
-
-    def left(self, era: int) -> None:
-        """Have the connections of an era replaced: its master is none now, whatever the sentinels say."""
-        self.doubt()
-        if era == self.era:
-            self.era += 1
-
-    async def aclose(self) -> None:
-        """Close the connections to the sentinels."""
-        await self._sentinels.aclose()
-
-    async def _ask(self) -> Node:
-        try:
-            host, port = await self._sentinels.discover_master(self._service)
-        except MasterNotFoundError as error:
-            # Sentinels that say so are believed. Without any, the one that is known may well be there still;
-            # a connection makes sure that it is a master.
-            if self._known is None or await self._does_one_answer():
-                unsent(error)
-                raise
-            return self._known
-        found = (str(host), int(port))
-        self._doubted = False
-        if found != self._known:
-            if self._known is not None:
-                _log.warning("another master", host=found[0], port=found[1])
-            self._known = found
-            self.era += 1
-        return found
-
-    async def _does_one_answer(self) -> bool:
-        pings = (sentinel.ping() for sentinel in self._sentinels.sentinels)
-        return True in await asyncio.gather(*pings, return_exceptions=True)
-
-    def _asked(self, task: asyncio.Task[Node]) -> None:
-        self._asking = None
-        if not task.cancelled():
-            # Whoever waited has it; without anybody it would be reported as lost.
-            task.exception()
 
 
 class _ToMaster(AbstractConnection):
@@ -222,6 +149,12 @@ class MasterClient(MeasuredRedis):
         pipeline = _PatientPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
         pipeline.patience, pipeline.where = self.patience, self._where
         return pipeline
+
+    async def confirm_master(self) -> None:
+        """Ask the sentinels whether the master is still the one; they may not have told it yet."""
+        pool = self.connection_pool
+        if isinstance(pool, MasterPool):
+            await pool.master.confirm()
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Close every connection, those to the sentinels too."""

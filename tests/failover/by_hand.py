@@ -49,3 +49,9 @@ async def demote_master(replication: Replication) -> None:
     with replication.client(0) as master, replication.client(1) as replica:
         replica.replicaof("NO", "ONE")
         master.replicaof("127.0.0.1", str(port_of(replication.servers[1].url)))
+
+
+async def replace_master(replication: Replication) -> None:
+    """Make the replica the master; the old one is not told, and goes on as one."""
+    await forget_master(replication)
+    await promote(replication)

@@ -16,7 +16,7 @@ from shared.clock import Clock
 from shared.redis.client import connect, is_saturated
 from shared.redis.sentinel import MasterClient
 from tests.auth_server.deployment import AuthServer
-from tests.failover.by_hand import demote_master, lose_master, promote
+from tests.failover.by_hand import demote_master, lose_master, port_of, promote, replace_master
 from tests.failover.conftest import OpenReplica
 from tests.requirements import requirement
 from tests.support.resource_server import VAL_TOWN_TOKEN, Outside, server_opener
@@ -24,6 +24,9 @@ from tests.support.tokens import SigningKey
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
+
+MAX_ROUNDS = 300
+"""Of a few refreshes each; after some ten, both replicas have noticed another master."""
 
 
 @pytest.fixture
@@ -178,3 +181,40 @@ async def test_for_a_client_that_hung_up_while_its_refresh_waited_nothing_is_exc
         assert await generation(server, leaves) == "1"
         assert await generation(server, stays) == "2"
         assert (await client.refresh(leaves["refresh_token"])).status_code == 200
+
+
+@requirement("F120")
+async def test_a_master_that_was_replaced_and_does_not_know_it_is_left_and_nobody_is_taken_for_a_thief(
+    replication: Replication, open_replica: OpenReplica
+) -> None:
+    async with open_replica(replication.url) as one, open_replica(replication.url) as other:
+        client = await one.public()
+        token = (await client.tokens(one.browser()))["refresh_token"]
+        elsewhere = OAuthClient(other.visitor(), other.settings.oauth_issuer_url, client.redirect_uri)
+        elsewhere.client_id = client.client_id
+        for server in (one, other):
+            await until(lambda server=server: has_noted_epoch(server))  # type: ignore[misc]
+        await replace_master(replication)
+        port = port_of(replication.servers[1].url)
+        answers = []
+        for _ in range(MAX_ROUNDS):
+            if all([await is_at(server, port) for server in (one, other)]):
+                break
+            # What one of them writes at the old master, the other one at the new does not find.
+            for asked in (client, elsewhere, elsewhere, client):
+                answers.append(await asked.refresh(token))
+                token = answers[-1].json().get("refresh_token", token)
+        assert all([await is_at(server, port) for server in (one, other)])
+        answers += [await asked.refresh(token) for asked in (client, elsewhere)]
+        assert {answer.status_code for answer in answers} == {200}
+        with replication.client(0) as old:
+            assert await one.redis.set("only at the new one", "1")
+            assert not old.exists("only at the new one")
+
+
+async def has_noted_epoch(server: AuthServer) -> bool:
+    return bool(await server.redis.exists("vt:meta:epoch"))
+
+
+async def is_at(server: AuthServer, port: int) -> bool:
+    return int((await server.redis.info("server"))["tcp_port"]) == port
