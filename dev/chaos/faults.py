@@ -103,7 +103,7 @@ FAULTS: Final = (
     ),
     Fault(
         "F6",
-        "master hangs (SIGSTOP), Sentinel failover, comes back",
+        "master hangs (SIGSTOP), Sentinel failover",
         master_paused,
         _succeed(0.95, "list", "call"),
         seconds=5.0,

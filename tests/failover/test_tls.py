@@ -1,4 +1,4 @@
-"""TLS to the sentinels, the master and the nodes of a cluster: used, and no stranger is taken for a server."""
+"""TLS to sentinels, the master and the nodes of a cluster: used, and no stranger is taken for a server."""
 
 import datetime
 import ipaddress
