@@ -11,14 +11,15 @@ import httpx
 import typer
 
 from dev.chaos.breaking import restart, rotate_key
+from dev.chaos.one_shot import OneShot
 from dev.chaos.people import PATIENCE_SECONDS, Ledger, People
 from dev.chaos.world import World, open_world
 from dev.local_replication import Replication, serve_replication
 from dev.local_store import Binary, any_binary
 
-PERSONS: Final = 24
+PERSONS: Final = 32
 CALLS_PER_SECOND: Final = 200.0
-"""Of all of them together, whether or not answers come."""
+"""Of all of them together, each of whom waits for one answer before the next call."""
 
 REFRESH_SECONDS: Final = 10.0
 """How often each client refreshes: far more often than one does whose tokens live an hour."""
@@ -72,11 +73,9 @@ async def _roll(
     """Return what clients saw, what was lost, and when the master was ended."""
     ledger = Ledger()
     killed = 0.0
-    # As many at once as three seconds of calls: none waits for another.
-    limits = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
     async with (
         open_world(binary, folder, servers=servers, DRAIN_SECONDS="1") as world,
-        httpx.AsyncClient(timeout=PATIENCE_SECONDS, limits=limits) as http,
+        httpx.AsyncClient(transport=OneShot(PATIENCE_SECONDS)) as http,
     ):
         people = People(
             world,

@@ -11,10 +11,10 @@ from typing import Any, Final
 import httpx
 
 from dev.chaos.world import Process, World, is_ready
+from dev.environment import SANDBOX_TOKENS
 from dev.flow import Browser, OAuthClient
 from dev.mcp_messages import McpRequest, call, modern
 
-SANDBOX_TOKEN: Final = "vtwn_sandbox_ada"
 PATIENCE_SECONDS: Final = 3.0
 """How long a client waits for an answer."""
 
@@ -84,7 +84,7 @@ class People:
             ledger: what they write to.
             http: what they send with.
             refresh_seconds: how often each refreshes.
-            calls_per_second: of all of them together, however long answers take, as of many people; None:
+            calls_per_second: of all of them together, as long as one is there who waits for no answer; None:
                 each calls again a moment after the last answer.
             checks_health: the edge asks for /readyz and passes over who is not ready, as Kubernetes does; an
                 edge that does not notices a replica only by its refusing connections.
@@ -113,7 +113,9 @@ class People:
         await client.register(token_endpoint_auth_method="none")
         for number in range(persons + to_revoke):
             async with httpx.AsyncClient(timeout=10) as visitor:
-                tokens = await client.tokens(Browser(visitor, SANDBOX_TOKEN))
+                # Of more than one account: each has a share of its own of a replica's calls to Val Town.
+                own = SANDBOX_TOKENS[number % len(SANDBOX_TOKENS)]
+                tokens = await client.tokens(Browser(visitor, own))
             (self._persons if number < persons else self._to_revoke).append(_Person(client, tokens))
 
     def go(self) -> None:
@@ -173,15 +175,24 @@ class People:
             await asyncio.sleep(0.05)
 
     async def _call_steadily(self, pause: float) -> None:
-        """Begin a call each `pause` seconds, by the clock: answers that are late slow nobody down."""
+        """Begin a call each `pause` seconds, by the clock, of whoever waits for no other answer."""
         loop = asyncio.get_running_loop()
+        idle: asyncio.Queue[_Person] = asyncio.Queue()
+        for person in self._persons:
+            idle.put_nowait(person)
+
+        async def ask(person: _Person, kind: str, request: McpRequest) -> None:
+            await self._mcp(kind, request, str(person.tokens["access_token"]))
+            idle.put_nowait(person)
+
         following = loop.time()
-        for person, (kind, request) in itertools.cycle(itertools.product(self._persons, _CALLS)):
-            task = asyncio.create_task(self._mcp(kind, request, str(person.tokens["access_token"])))
+        for kind, request in itertools.cycle(_CALLS):
+            task = asyncio.create_task(ask(await idle.get(), kind, request))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
-            following += pause
-            await asyncio.sleep(max(0.0, following - loop.time()))
+            # Nothing that was late is made up for: that would be a burst which nobody sends.
+            following = max(following + pause, loop.time())
+            await asyncio.sleep(following - loop.time())
 
     async def _refresh(self, person: _Person) -> None:
         status, body = await self._ask_for_tokens(person, note=True)
