@@ -56,6 +56,7 @@ from auth_server.store.redis.assertions import RedisAssertionStore
 from auth_server.store.redis.clients import RedisClientStore
 from auth_server.store.redis.consents import RedisConsentStore
 from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
+from auth_server.store.redis.heard_revocations import HeardRevocations
 from auth_server.store.redis.keyring import RedisKeyringStore
 from auth_server.store.redis.pending_authorizations import RedisPendingAuthorizationStore
 from auth_server.store.redis.recent_revocations import RecentRevocations
@@ -128,14 +129,15 @@ def create_app(
     sealer = settings.sealer
     keyring = Keyring()
     check = KeyCheck(redis, sealer)
+    ring = RedisKeyringStore(
+        redis,
+        sealer,
+        clock,
+        token_seconds=settings.oauth_access_token_ttl,
+        replicas=settings.redis_wait_replicas,
+    )
     keeper = KeyKeeper(
-        RedisKeyringStore(
-            redis,
-            sealer,
-            clock,
-            token_seconds=settings.oauth_access_token_ttl,
-            replicas=settings.redis_wait_replicas,
-        ),
+        ring,
         check,
         keyring,
         clock,
@@ -146,7 +148,12 @@ def create_app(
         ),
     )
     recent = RecentRevocations(clock)
-    watch = StoreWatch(redis, clock, on_epoch=recent.replay)
+
+    async def on_epoch() -> None:
+        heard.resync()
+        await recent.replay()
+
+    watch = StoreWatch(redis, clock, on_epoch=on_epoch)
     replica = replica or replica_name()
     flows = FlowRecorder(FlowStore(redis), RateLimiter(redis, clock), clock, replica=replica)
     audit = AuditLog.of(settings, clock, service="auth_server", replica=replica)
@@ -160,6 +167,7 @@ def create_app(
         recent=recent,
         audit=audit,
     )
+    heard = HeardRevocations(redis, recent, grants, ring, algorithm=settings.oauth_signing_algorithm)
     services = _services(
         settings, redis, to_val_town, clock, sealer, keyring, keeper, check, grants, fetcher, flows, audit
     )
@@ -169,7 +177,9 @@ def create_app(
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(services, watch, HeadStore(redis, clock), to_val_town if http is None else None),
+        lifespan=_lifespan(
+            services, watch, heard, HeadStore(redis, clock), to_val_town if http is None else None
+        ),
         telemetry=telemetry(),
     )
     app.state.services = services
@@ -307,7 +317,11 @@ def _val_town_sign_in(
 
 
 def _lifespan(
-    services: Services, watch: StoreWatch, heads: HeadStore, own_http: httpx.AsyncClient | None
+    services: Services,
+    watch: StoreWatch,
+    heard: HeardRevocations,
+    heads: HeadStore,
+    own_http: httpx.AsyncClient | None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -320,6 +334,7 @@ def _lifespan(
             "keyring": services.key_keeper.run,
             "flows": services.flows.run,
             "store watch": watch.run,
+            "revocations elsewhere": heard.run,
             "audit heads": partial(services.audit.keep_heads, heads),
         }
         services.audit.start()

@@ -27,6 +27,26 @@ _QUICK: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """What servers prove who they are with, and what their clients check it by: PEM files."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+    def options(self, port: int) -> Mapping[str, str]:
+        """Return what a server is started with to take TLS connections at a port, of its own kind too."""
+        return {
+            "tls-port": str(port),
+            "tls-cert-file": str(self.certificate),
+            "tls-key-file": str(self.key),
+            "tls-ca-cert-file": str(self.authority),
+            "tls-auth-clients": "no",
+            "tls-replication": "yes",
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Replication:
     """A master, its replicas and the sentinels that watch them.
 
@@ -47,6 +67,10 @@ class Replication:
         """End one server without a chance to say anything."""
         self.servers[number].child.process.kill()
         self.servers[number].child.process.wait()
+
+    def signal(self, what: int, number: int = 0) -> None:
+        """Send one server a signal."""
+        self.servers[number].child.process.send_signal(what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,38 +94,57 @@ class Cluster:
 
 @contextmanager
 def serve_replication(
-    binary: Binary, folder: Path, *, replicas: int = 1, sentinels: int = 3, down_after_ms: int = 600
+    binary: Binary,
+    folder: Path,
+    *,
+    replicas: int = 1,
+    sentinels: int = 3,
+    down_after_ms: int = 1000,
+    tls: TlsFiles | None = None,
 ) -> Iterator[Replication]:
     """Serve a master and replicas that have caught up; without sentinels nobody promotes one.
+
+    With TLS the URL leads to ports that speak nothing else; servers and sentinels use it among themselves.
 
     Raises:
         CannotStartError: one of them does not start, or cannot run as a sentinel.
     """
     with ExitStack() as stack:
-        master = stack.enter_context(serve(binary, folder / "0", persist=False, options=_QUICK))
-        port = _port(master)
+        encrypted = {} if tls is None else tls.options(free_port())
+        master = stack.enter_context(
+            serve(binary, folder / "0", persist=False, options={**_QUICK, **encrypted})
+        )
+        port = int(encrypted.get("tls-port", _port(master)))
         servers = [master]
         for number in range(1, replicas + 1):
-            options = {**_QUICK, "replicaof": f"127.0.0.1 {port}"}
+            encrypted = {} if tls is None else tls.options(free_port())
+            options = {**_QUICK, **encrypted, "replicaof": f"127.0.0.1 {port}"}
             servers.append(
                 stack.enter_context(serve(binary, folder / str(number), persist=False, options=options))
             )
         _wait("replicas", lambda: all(_linked(server) for server in servers[1:]))
         watching = [
-            _start_sentinel(binary, folder / f"sentinel-{number}", port, sentinels // 2 + 1, down_after_ms)
+            _start_sentinel(
+                binary, folder / f"sentinel-{number}", port, sentinels // 2 + 1, down_after_ms, tls
+            )
             for number in range(sentinels)
         ]
-        stack.callback(stop, [child for child, _ in watching])
-        ports = [each for _, each in watching]
-        _wait("sentinels", lambda: all(_watches(each, replicas, sentinels) for each in ports))
-        hosts = ",".join(f"127.0.0.1:{each}" for each in ports)
-        url = f"redis+sentinel://{hosts}/{SERVICE}/0" if ports else master.url
-        yield Replication(url, servers, [child for child, _ in watching])
+        stack.callback(stop, [child for child, _, _ in watching])
+        _wait("sentinels", lambda: all(_watches(each, replicas, sentinels) for _, each, _ in watching))
+        hosts = ",".join(f"127.0.0.1:{each}" for _, _, each in watching)
+        url = f"redis+sentinel://{hosts}/{SERVICE}/0" if watching else master.url
+        yield Replication(_with_tls(url, tls), servers, [child for child, _, _ in watching])
 
 
 @contextmanager
 def serve_cluster(
-    binary: Binary, folder: Path, *, primaries: int = 3, replicas: int = 0, node_timeout_ms: int = 1000
+    binary: Binary,
+    folder: Path,
+    *,
+    primaries: int = 3,
+    replicas: int = 0,
+    node_timeout_ms: int = 1000,
+    tls: TlsFiles | None = None,
 ) -> Iterator[Cluster]:
     """Serve a cluster in which every slot has a node; `replicas` for each primary.
 
@@ -115,10 +158,13 @@ def serve_cluster(
         "cluster-require-full-coverage": "no",
     }
     with ExitStack() as stack:
-        servers, bus = [], []
+        servers, bus, ports = [], [], []
         for number in range(primaries * (1 + replicas)):
             bus.append(free_port())
             more = {**options, "cluster-port": str(bus[-1])}
+            if tls is not None:
+                ports.append(free_port())
+                more |= {**tls.options(ports[-1]), "tls-cluster": "yes"}
             server = serve(binary, folder / str(number), persist=False, options=more)
             servers.append(stack.enter_context(server))
         slots = {number: _share(number, primaries) for number in range(primaries)}
@@ -126,25 +172,38 @@ def serve_cluster(
         for number in range(primaries, len(servers)):
             _replicate(servers[number], servers[number % primaries])
         _wait("cluster", lambda: all(_is_whole(server, len(servers)) for server in servers))
-        hosts = ",".join(f"127.0.0.1:{_port(server)}" for server in servers)
-        yield Cluster(f"redis+cluster://{hosts}", servers, primaries, slots)
+        hosts = ",".join(f"127.0.0.1:{port}" for port in ports or map(_port, servers))
+        yield Cluster(_with_tls(f"redis+cluster://{hosts}", tls), servers, primaries, slots)
 
 
 def _start_sentinel(
-    binary: Binary, folder: Path, master_port: int, quorum: int, down_after_ms: int
-) -> tuple[Child, int]:
+    binary: Binary,
+    folder: Path,
+    master_port: int,
+    quorum: int,
+    down_after_ms: int,
+    tls: TlsFiles | None,
+) -> tuple[Child, int, int]:
+    """Return a sentinel, its plain port, and the one for clients."""
     folder.mkdir(parents=True)
     port = free_port()
+    encrypted = {} if tls is None else tls.options(free_port())
     configuration = folder / "sentinel.conf"
     configuration.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
         f"sentinel monitor {SERVICE} 127.0.0.1 {master_port} {quorum}\n"
         f"sentinel down-after-milliseconds {SERVICE} {down_after_ms}\n"
-        f"sentinel failover-timeout {SERVICE} 4000\n",
+        f"sentinel failover-timeout {SERVICE} 4000\n"
+        + "".join(f"{name} {value}\n" for name, value in encrypted.items()),
         encoding="utf-8",
     )
     command = [str(binary.path), str(configuration), "--sentinel"]
-    return start("sentinel", command, folder / "sentinel.log"), port
+    child = start("sentinel", command, folder / "sentinel.log")
+    return child, port, int(encrypted.get("tls-port", port))
+
+
+def _with_tls(url: str, tls: TlsFiles | None) -> str:
+    return url if tls is None else f"{url.replace('redis', 'rediss', 1)}?ssl_ca_certs={tls.authority}"
 
 
 def _port(server: Running) -> int:

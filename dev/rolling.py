@@ -11,16 +11,21 @@ import httpx
 import typer
 
 from dev.chaos.breaking import restart, rotate_key
+from dev.chaos.one_shot import OneShot
 from dev.chaos.people import PATIENCE_SECONDS, Ledger, People
 from dev.chaos.world import World, open_world
 from dev.local_replication import Replication, serve_replication
 from dev.local_store import Binary, any_binary
 
-PERSONS: Final = 12
+PERSONS: Final = 32
+CALLS_PER_SECOND: Final = 200.0
+"""Of all of them together, each of whom waits for one answer before the next call."""
+
 REFRESH_SECONDS: Final = 10.0
 """How often each client refreshes: far more often than one does whose tokens live an hour."""
 
 ALLOWED_503: Final = 0.001
+FAILOVER_SECONDS: Final = 5.0
 _SERVED: Final = "200"
 
 command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -33,7 +38,7 @@ def main(rounds: Annotated[int, typer.Option(help="How often each replica is res
         binary = any_binary()
         with serve_replication(binary, Path(folder) / "store", replicas=2) as servers:
             began = time.monotonic()
-            ledger, problems = asyncio.run(_roll(binary, Path(folder), servers, rounds))
+            ledger, problems, killed = asyncio.run(_roll(binary, Path(folder), servers, rounds))
             taken = time.monotonic() - began
     statuses = Counter((each.kind, each.status) for each in ledger.seen)
     total = statuses.total()
@@ -44,7 +49,15 @@ def main(rounds: Annotated[int, typer.Option(help="How often each replica is res
     )
     for (kind, status), count in sorted(statuses.items()):
         if status != _SERVED:
-            typer.echo(f"  {kind}: {count} times {status}")
+            by_failover = sum(
+                0 <= each.at - killed < FAILOVER_SECONDS
+                for each in ledger.seen
+                if (each.kind, each.status) == (kind, status)
+            )
+            typer.echo(
+                f"  {kind}: {count} times {status}, {by_failover} of them "
+                f"within {FAILOVER_SECONDS:g} s of the master's end"
+            )
     problems += sorted(set(ledger.wrong))
     if refused > ALLOWED_503 * total:
         problems.append(f"more than {ALLOWED_503:.1%} were not served")
@@ -54,26 +67,38 @@ def main(rounds: Annotated[int, typer.Option(help="How often each replica is res
         raise typer.Exit(1)
 
 
-async def _roll(binary: Binary, folder: Path, servers: Replication, rounds: int) -> tuple[Ledger, list[str]]:
+async def _roll(
+    binary: Binary, folder: Path, servers: Replication, rounds: int
+) -> tuple[Ledger, list[str], float]:
+    """Return what clients saw, what was lost, and when the master was ended."""
     ledger = Ledger()
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=0)
+    killed = 0.0
     async with (
         open_world(binary, folder, servers=servers, DRAIN_SECONDS="1") as world,
-        httpx.AsyncClient(timeout=PATIENCE_SECONDS, limits=limits) as http,
+        httpx.AsyncClient(transport=OneShot(PATIENCE_SECONDS)) as http,
     ):
-        people = People(world, ledger, http, refresh_seconds=REFRESH_SECONDS, checks_health=True)
+        people = People(
+            world,
+            ledger,
+            http,
+            refresh_seconds=REFRESH_SECONDS,
+            calls_per_second=CALLS_PER_SECOND,
+            checks_health=True,
+        )
         await people.settle(PERSONS, rounds)
         people.go()
         await asyncio.sleep(1)
         for number in range(rounds):
             await _restart_all(world)
+            if number == rounds // 2 and world.servers is not None:
+                # Now, when the last mcp_server to start knows nobody's credential yet.
+                world.servers.kill(0)
+                killed = time.monotonic()
             if number == rounds // 3:
                 await rotate_key(world)
-            if number == rounds // 2 and world.servers is not None:
-                world.servers.kill(0)
         await asyncio.sleep(2)
         await people.stop()
-        return ledger, await people.check_what_was_promised()
+        return ledger, await people.check_what_was_promised(), killed
 
 
 async def _restart_all(world: World) -> None:

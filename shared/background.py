@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from shared.logs import get_logger
 from shared.metrics import TASK_FAILURES
+from shared.redis.patience import hurried
 
 _RESTART_SECONDS = 1.0
 _CANCEL_SECONDS = 0.05
@@ -31,7 +32,9 @@ async def running(
 async def _keep_running(name: str, run: Callable[[], Awaitable[None]], namespace: str) -> None:
     while True:
         try:
-            return await run()
+            # Each of them comes back by itself: waiting for a store would only hide how it is.
+            with hurried():
+                return await run()
         except Exception:
             # Nobody waits for it, and without it the service stops answering: say so and go on.
             TASK_FAILURES.inc(name)

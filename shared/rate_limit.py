@@ -38,7 +38,7 @@ class RateLimiter:
     def __init__(self, redis: Redis, clock: Clock) -> None:
         """Take the store's client and the clock."""
         self._clock = clock
-        self._take = load_script(redis, "shared.redis.lua", "take_tokens")
+        self._take = load_script(redis, "shared.redis.lua", "take_tokens", repeatable=True)
 
     async def take(self, limit: Limit, subject: str = "", *, cost: int = 1) -> None:
         """Count one event.

@@ -25,6 +25,7 @@ from shared.oauth.errors import (
     UnauthorizedClient,
     UnsupportedGrantType,
 )
+from shared.redis.patience import asked_by
 from shared.web.hang_up import has_hung_up
 
 PATH: Final = "/oauth/token"
@@ -89,7 +90,8 @@ async def token(request: Request, services: ServicesDep) -> Response:
         # 4. Exchange, and answer, if somebody waits for it.
         if has_hung_up(request.receive):
             raise TemporarilyUnavailable("The client has gone.")
-        exchanged = await grant.exchange(form, client, reading.grant)
+        with asked_by(request.is_disconnected):
+            exchanged = await grant.exchange(form, client, reading.grant)
     except OAuthError as error:
         _note_refusal(services, grant_type, grant_id, error, _client_auth(request, form))
         raise

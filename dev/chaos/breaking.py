@@ -5,6 +5,7 @@ import base64
 import contextlib
 import os
 import random
+import signal
 import string
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +17,7 @@ import httpx
 from dev.chaos.link import Mode
 from dev.chaos.people import PATIENCE_SECONDS
 from dev.chaos.world import Process, World, is_ready
+from dev.local_replication import Replication
 from dev.mcp_messages import modern
 
 _STOP_SECONDS: Final = 40.0
@@ -307,3 +309,18 @@ async def primary_killed(world: World) -> AsyncIterator[None]:
         raise BrokenPromiseError("there is no other server")
     world.servers.kill(0)
     yield
+
+
+@asynccontextmanager
+async def master_paused(world: World) -> AsyncIterator[None]:
+    """Stop the master where it stands, as when its machine is gone: no connection ends, and nothing answers.
+
+    When it goes on, it finds that another is the master now.
+    """
+    if not isinstance(world.servers, Replication):
+        raise BrokenPromiseError("nobody watches this store")
+    world.servers.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        world.servers.signal(signal.SIGCONT)

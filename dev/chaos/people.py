@@ -11,10 +11,10 @@ from typing import Any, Final
 import httpx
 
 from dev.chaos.world import Process, World, is_ready
+from dev.environment import SANDBOX_TOKENS
 from dev.flow import Browser, OAuthClient
 from dev.mcp_messages import McpRequest, call, modern
 
-SANDBOX_TOKEN: Final = "vtwn_sandbox_ada"
 PATIENCE_SECONDS: Final = 3.0
 """How long a client waits for an answer."""
 
@@ -24,6 +24,8 @@ HEALTH_SECONDS: Final = 0.2
 _NO_ANSWER: Final = "no answer"
 _TOOL_ERROR: Final = "tool error"
 """A 200 whose result says that the tool could not do its work: for the model to read, no success."""
+
+_CALLS: Final = (("list", modern("tools/list")), ("call", call("get_me")))
 
 _CLIENTS_MAY_MEET: Final = frozenset({"200", "503", _NO_ANSWER, _TOOL_ERROR})
 
@@ -72,6 +74,7 @@ class People:
         http: httpx.AsyncClient,
         *,
         refresh_seconds: float = 0.25,
+        calls_per_second: float | None = None,
         checks_health: bool = False,
     ) -> None:
         """Take what they need.
@@ -81,10 +84,13 @@ class People:
             ledger: what they write to.
             http: what they send with.
             refresh_seconds: how often each refreshes.
+            calls_per_second: of all of them together, as long as one is there who waits for no answer; None:
+                each calls again a moment after the last answer.
             checks_health: the edge asks for /readyz and passes over who is not ready, as Kubernetes does; an
                 edge that does not notices a replica only by its refusing connections.
         """
         self._refresh_seconds = refresh_seconds
+        self._calls_per_second = calls_per_second
         self._checks_health = checks_health
         self._unready: set[str] = set()
         self._world = world
@@ -94,6 +100,7 @@ class People:
         self._to_revoke: list[_Person] = []
         self._turns: dict[str, itertools.count[int]] = {"auth": itertools.count(), "mcp": itertools.count()}
         self._tasks: list[asyncio.Task[None]] = []
+        self._under_way: set[asyncio.Task[None]] = set()
 
     @property
     def some_token(self) -> str:
@@ -106,14 +113,19 @@ class People:
         await client.register(token_endpoint_auth_method="none")
         for number in range(persons + to_revoke):
             async with httpx.AsyncClient(timeout=10) as visitor:
-                tokens = await client.tokens(Browser(visitor, SANDBOX_TOKEN))
+                # Of more than one account: each has a share of its own of a replica's calls to Val Town.
+                own = SANDBOX_TOKENS[number % len(SANDBOX_TOKENS)]
+                tokens = await client.tokens(Browser(visitor, own))
             (self._persons if number < persons else self._to_revoke).append(_Person(client, tokens))
 
     def go(self) -> None:
         """Let everybody begin."""
         for person in self._persons:
-            self._start(self._call_tools, person)
+            if self._calls_per_second is None:
+                self._start(self._call_tools, person)
             self._start(self._refresh, person)
+        if self._calls_per_second is not None:
+            self._tasks.append(asyncio.create_task(self._call_steadily(1 / self._calls_per_second)))
         self._tasks.append(asyncio.create_task(self._revoke_some()))
         if self._checks_health:
             replicas = (*self._world.auth, *self._world.mcp)
@@ -123,7 +135,7 @@ class People:
         """Let everybody finish what they are at."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._under_way, return_exceptions=True)
         self._tasks.clear()
 
     async def check_what_was_promised(self) -> list[str]:
@@ -158,9 +170,29 @@ class People:
             await asyncio.sleep(HEALTH_SECONDS)
 
     async def _call_tools(self, person: _Person) -> None:
-        for kind, request in (("list", modern("tools/list")), ("call", call("get_me"))):
+        for kind, request in _CALLS:
             await self._mcp(kind, request, str(person.tokens["access_token"]))
             await asyncio.sleep(0.05)
+
+    async def _call_steadily(self, pause: float) -> None:
+        """Begin a call each `pause` seconds, by the clock, of whoever waits for no other answer."""
+        loop = asyncio.get_running_loop()
+        idle: asyncio.Queue[_Person] = asyncio.Queue()
+        for person in self._persons:
+            idle.put_nowait(person)
+
+        async def ask(person: _Person, kind: str, request: McpRequest) -> None:
+            await self._mcp(kind, request, str(person.tokens["access_token"]))
+            idle.put_nowait(person)
+
+        following = loop.time()
+        for kind, request in itertools.cycle(_CALLS):
+            task = asyncio.create_task(ask(await idle.get(), kind, request))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+            # Nothing that was late is made up for: that would be a burst which nobody sends.
+            following = max(following + pause, loop.time())
+            await asyncio.sleep(following - loop.time())
 
     async def _refresh(self, person: _Person) -> None:
         status, body = await self._ask_for_tokens(person, note=True)

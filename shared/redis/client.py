@@ -13,7 +13,7 @@ from shared.redis.address import Kind, StoreAddress, parse_address
 from shared.redis.cluster import ClusterClient, as_cluster
 from shared.redis.connections import MAX_CONNECTIONS, POOL_WAIT_SECONDS, no_retry, options
 from shared.redis.one_server import OneServerClient
-from shared.redis.sentinel import connect_to_master
+from shared.redis.sentinel import MasterClient, connect_to_master
 
 StoreError = RedisError
 """Any fault of the store. It becomes 503 with Retry-After, never a refusal of the caller's credentials."""
@@ -68,6 +68,12 @@ def is_saturated(redis: Redis) -> bool:
         return cluster.is_saturated
     is_late = isinstance(redis, OneServerClient) and redis.lane.is_late
     return is_late or not redis.connection_pool.can_get_connection()
+
+
+async def confirm_master(redis: Redis) -> None:
+    """Let what is done from now on go to the master that the sentinels name, if there are any."""
+    if isinstance(redis, MasterClient):
+        await redis.confirm_master()
 
 
 async def read_hash(redis: Redis, key: str) -> dict[str, str]:

@@ -10,17 +10,28 @@ from redis.asyncio.cluster import ClusterNode, ClusterPipeline, PipelineCommand
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.cluster import get_node_name
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, MovedError, RedisClusterException, RedisError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MovedError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as StoreConnectionError
 from redis.exceptions import TimeoutError as StoreTimeoutError
 
 from shared.redis.address import StoreAddress
 from shared.redis.connections import MAX_CONNECTIONS, POOL_WAIT_SECONDS, no_retry, options
 from shared.redis.measured import measured, operation_of
+from shared.redis.patience import CrowdedError, Patience, Where, is_repeatable, may_wait
+from shared.redis.unsent import unsent
 
 _REDIRECTIONS: Final = 3
 _NOT_SERVED: Final = (RedisClusterException, KeyError)
 """What redis-py raises where no node has a slot. By its tree that would be a bug of ours."""
+_NOT_DONE: Final = (ClusterDownError, ReadOnlyError, TryAgainError)
 
 
 class ClusterClient(RedisCluster):
@@ -31,6 +42,7 @@ class ClusterClient(RedisCluster):
         self.address = address
         self._shards: dict[tuple[str, int], frozenset[int]] = {}
         self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
+        self.patience = Patience()
         tls: dict[str, Any] = dict(address.tls_options)
         super().__init__(
             startup_nodes=[ClusterNode(host, port) for host, port in address.nodes],
@@ -52,23 +64,31 @@ class ClusterClient(RedisCluster):
         try:
             await super().initialize(*arguments, **named)
         except RedisClusterException as error:
-            raise StoreConnectionError(str(error)) from error
+            raise unsent(StoreConnectionError(str(error))) from error
         return self
 
     async def aclose(self) -> None:
         """Close every connection."""
+        await self.patience.aclose()
         # redis-py closes none while it means to learn the slots anew.
         self._initialize = False
         await super().aclose()
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Execute a command where its key is."""
-        try:
-            with measured(operation_of(args)):
-                async with self._turn():
-                    return await super().execute_command(*args, **options)
-        except _NOT_SERVED as error:
-            raise self._not_served(error) from error
+        """Execute a command where its key is; it may wait until another node has it."""
+        execute, key = super().execute_command, _key_of(args)
+
+        async def attempt() -> Any:
+            try:
+                with measured(operation_of(args)):
+                    async with self._turn():
+                        return await execute(*args, **options)
+            except _NOT_SERVED as error:
+                raise self._not_served(error) from error
+
+        if key is None or not may_wait(args):
+            return await attempt()
+        return await self.patience.run(attempt, self._where(key), repeatable=is_repeatable(args))
 
     @property
     def is_saturated(self) -> bool:
@@ -78,14 +98,23 @@ class ClusterClient(RedisCluster):
     async def execute_together(self, key: str, *commands: Sequence[Any]) -> list[Any]:
         """Return the replies to commands that follow each other on one connection, to the node of a key.
 
-        An error in place of a reply is returned as such. All are sent again when the first is sent elsewhere.
+        An error in place of a reply is returned as such. All are sent again when the first is sent elsewhere,
+        or when its node is away.
         """
+        repeatable = is_repeatable(tuple(commands[0]))
+        return await self.patience.run(
+            lambda: self._together(key, commands), self._where(key), repeatable=repeatable
+        )
+
+    async def _together(self, key: str, commands: Sequence[Sequence[Any]]) -> list[Any]:
         if self._initialize:
             await self.initialize()
         node, asking = self._node_of(key), False
         for _ in range(_REDIRECTIONS):
             async with self._turn():
                 replies = await self._send(node, commands, asking=asking)
+            if isinstance(replies[0], _NOT_DONE):
+                raise replies[0]
             if not isinstance(replies[0], AskError):
                 return replies
             node, asking = await self._redirected(replies[0])
@@ -152,7 +181,35 @@ class ClusterClient(RedisCluster):
     def _not_served(self, error: Exception) -> StoreConnectionError:
         # Next time the nodes are asked anew.
         self._initialize = True
-        return StoreConnectionError(f"a hash slot is not served: {error}")
+        return unsent(StoreConnectionError(f"a hash slot is not served: {error}"))
+
+    def _where(self, key: str) -> Where:
+        return Where(part=lambda: self._name_of(key), probe=lambda: self._is_served(key))
+
+    def _name_of(self, key: str) -> str:
+        """Return the name of the node that a key is believed to be at, "" when there is none."""
+        try:
+            return str(self.nodes_manager.get_node_from_slot(self.slot_of(key)).name)
+        except _NOT_SERVED:
+            return ""
+
+    async def _is_served(self, key: str) -> None:
+        """Return when the key has a node that answers, and may be another one than is believed.
+
+        Raises:
+            StoreError: it has none.
+        """
+        slot = self.slot_of(key)
+        owners = [get_node_name(*at) for at, slots in (await self.shards()).items() if slot in slots]
+        if not owners:
+            raise StoreConnectionError("a hash slot is not served")
+        if owners[0] != self._name_of(key):
+            self._initialize = True
+            return
+        try:
+            await self.nodes_manager.nodes_cache[owners[0]].execute_command("EXISTS", key)
+        except MovedError:
+            self._initialize = True
 
     async def _execute_command(self, target_node: ClusterNode, *args: Any, **options: Any) -> Any:
         # In place of redis-py's, which sends ASKING on one connection and the command on another, and closes
@@ -214,11 +271,18 @@ class ClusterClient(RedisCluster):
             async with asyncio.timeout(POOL_WAIT_SECONDS):
                 await self._turns.acquire()
         except TimeoutError:
-            raise StoreConnectionError("No connection available.") from None
+            raise CrowdedError("No connection available.") from None
         try:
             yield
         finally:
             self._turns.release()
+
+
+def _key_of(command: tuple[Any, ...]) -> str | None:
+    """Return the first key of a command, None when it has none."""
+    if str(command[0]).upper() in ("EVALSHA", "EVAL"):
+        return str(command[3]) if int(command[2]) else None
+    return str(command[1]) if len(command) > 1 else None
 
 
 def as_cluster(redis: Redis) -> ClusterClient | None:

@@ -6,9 +6,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
-from shared.redis import closed_transport
+from shared.redis import closed_transport, unsent
 
 closed_transport.install()
+unsent.install()
 
 MAX_CONNECTIONS: Final = 32
 CONNECT_SECONDS: Final = 0.25

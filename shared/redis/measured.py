@@ -41,11 +41,14 @@ class MeasuredRedis(Redis):
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
         """Return a pipeline that measures the whole of what it sends."""
-        return _MeasuredPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        return MeasuredPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 
-class _MeasuredPipeline(Pipeline):
+class MeasuredPipeline(Pipeline):
+    """A pipeline that measures the whole of what it sends."""
+
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Send all commands, and return their replies."""
         with measured("transaction" if self.is_transaction else "pipeline"):
             return await super().execute(raise_on_error)
 

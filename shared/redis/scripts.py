@@ -7,12 +7,13 @@ from importlib.resources import files
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from shared.redis.cluster import as_cluster
 from shared.redis.connections import WAIT_MILLISECONDS
 from shared.redis.measured import SCRIPT_NAMES
 from shared.redis.one_server import OneServerClient
+from shared.redis.patience import REPEATABLE
 from shared.redis.sentinel import MasterClient
 
 Argument = str | int | float
@@ -28,10 +29,12 @@ class Script:
     def __init__(self, redis: Redis, source: str) -> None:
         """Take the store's client and the source."""
         self._redis = redis
-        self._cluster = as_cluster(redis)
         self._lane = redis.lane if isinstance(redis, OneServerClient) else None
+        # One kind of client or none: a single server has no need of its own way to do this.
+        several = as_cluster(redis) or (redis if isinstance(redis, MasterClient) else None)
+        self._together = self._in_one_pipeline if several is None else several.execute_together
         self._execute: Callable[..., Awaitable[Any]] = redis.execute_command
-        self._source = source
+        self.source = source
         # The store's name for a script, no protection of anything.
         self.digest: Final = sha1(source.encode(), usedforsecurity=False).hexdigest()
 
@@ -45,7 +48,7 @@ class Script:
         try:
             return await self._execute("EVALSHA", self.digest, *parts)
         except NoScriptError:
-            return await self._execute("EVAL", self._source, *parts)
+            return await self._execute("EVAL", self.source, *parts)
 
     async def each(self, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Any]:
         """Return what the script returns for each of these keys and arguments, sent together.
@@ -97,18 +100,13 @@ class Script:
         # WAIT counts for the writes of its own connection alone, and a script cannot wait.
         wait = ("WAIT", replicas, WAIT_MILLISECONDS)
         result, confirmed = await self._together(keys[0], ("EVALSHA", self.digest, *parts), wait)
-        if isinstance(result, ReadOnlyError) and isinstance(self._redis, MasterClient):
-            # The master was demoted, and nothing was done: once more, to the new one.
-            result, confirmed = await self._together(keys[0], ("EVALSHA", self.digest, *parts), wait)
         if isinstance(result, NoScriptError):
-            result, confirmed = await self._together(keys[0], ("EVAL", self._source, *parts), wait)
+            result, confirmed = await self._together(keys[0], ("EVAL", self.source, *parts), wait)
         if isinstance(result, Exception):
             raise result
         return result, isinstance(confirmed, int) and confirmed >= replicas
 
-    async def _together(self, key: str, *commands: tuple[Any, ...]) -> list[Any]:
-        if self._cluster is not None:
-            return await self._cluster.execute_together(key, *commands)
+    async def _in_one_pipeline(self, _key: str, *commands: Sequence[Any]) -> list[Any]:
         async with self._redis.pipeline(transaction=False) as pipeline:
             for command in commands:
                 pipeline.execute_command(*command)
@@ -116,7 +114,13 @@ class Script:
 
 
 def load_script(
-    redis: Redis, package: str, name: str, *, prelude: str | tuple[str, ...] = (), allow_oom: bool = False
+    redis: Redis,
+    package: str,
+    name: str,
+    *,
+    prelude: str | tuple[str, ...] = (),
+    allow_oom: bool = False,
+    repeatable: bool = False,
 ) -> Script:
     """Return the script `<name>.lua` of a package.
 
@@ -126,6 +130,8 @@ def load_script(
         name: the file's name without ending.
         prelude: other files of the package whose local functions the script uses, in this order.
         allow_oom: also runs when the store is full; for what takes rights away, and must not fail then.
+        repeatable: running it twice with the same arguments is as good as once, so it is sent again when
+            nobody knows whether it ran (`shared.redis.patience`).
     """
     preludes = (prelude,) if isinstance(prelude, str) else prelude
     source = "".join(_read(package, part) for part in (*preludes, name))
@@ -134,6 +140,8 @@ def load_script(
     shebang = "#!lua flags=allow-oom\n" if allow_oom else "#!lua\n"
     script = Script(redis, shebang + source)
     SCRIPT_NAMES[script.digest] = name
+    if repeatable:
+        REPEATABLE.update((script.digest, script.source))
     return script
 
 

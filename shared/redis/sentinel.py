@@ -4,86 +4,25 @@ A connection belongs to the era in which its master was found. When another mast
 and the pool replaces each connection of an older one before it is used again.
 """
 
-import asyncio
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
-from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
+from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import ConnectionError as StoreConnectionError
 from redis.exceptions import NoPermissionError, ReadOnlyError
 from redis.exceptions import TimeoutError as StoreTimeoutError
 
-from shared.logs import get_logger
-from shared.redis.address import Node, StoreAddress
+from shared.redis.address import StoreAddress
 from shared.redis.connections import MAX_CONNECTIONS, POOL_WAIT_SECONDS, no_retry, options
-from shared.redis.measured import MeasuredRedis
+from shared.redis.master import Master
+from shared.redis.measured import MeasuredPipeline, MeasuredRedis
+from shared.redis.patience import CrowdedError, Patience, Where, is_repeatable, may_wait
+from shared.redis.unsent import is_unsent
 
 _MASTER: Final = ("master", b"master")
-_log = get_logger("store:sentinel")
-
-
-class Master:
-    """Where the master is, as the sentinels last said."""
-
-    def __init__(self, sentinels: Sentinel, service: str) -> None:
-        """Take whom to ask, and for which service."""
-        self._sentinels = sentinels
-        self._service = service
-        self._known: Node | None = None
-        self._doubted = True
-        self._asking: asyncio.Task[Node] | None = None
-        self.era = 0
-
-    async def address(self) -> Node:
-        """Return the master's host and port; the sentinels are asked when they are in doubt.
-
-        Raises:
-            StoreConnectionError: no sentinel answers, or none knows a master that is up.
-        """
-        if self._known is not None and not self._doubted:
-            return self._known
-        if self._asking is None:
-            # However many wait for it, the sentinels are asked once.
-            self._asking = asyncio.create_task(self._ask())
-            self._asking.add_done_callback(self._asked)
-        return await asyncio.shield(self._asking)
-
-    def doubt(self) -> None:
-        """Ask the sentinels again before the next use: the master did not answer, or is none any more."""
-        self._doubted = True
-
-    async def aclose(self) -> None:
-        """Close the connections to the sentinels."""
-        await self._sentinels.aclose()
-
-    async def _ask(self) -> Node:
-        try:
-            host, port = await self._sentinels.discover_master(self._service)
-        except MasterNotFoundError:
-            # Sentinels that say so are believed. Without any, the one that is known may well be there still;
-            # a connection makes sure that it is a master.
-            if self._known is None or await self._does_one_answer():
-                raise
-            return self._known
-        found = (str(host), int(port))
-        self._doubted = False
-        if found != self._known:
-            if self._known is not None:
-                _log.warning("another master", host=found[0], port=found[1])
-            self._known = found
-            self.era += 1
-        return found
-
-    async def _does_one_answer(self) -> bool:
-        pings = (sentinel.ping() for sentinel in self._sentinels.sentinels)
-        return True in await asyncio.gather(*pings, return_exceptions=True)
-
-    def _asked(self, task: asyncio.Task[Node]) -> None:
-        self._asking = None
-        if not task.cancelled():
-            # Whoever waited has it; without anybody it would be reported as lost.
-            task.exception()
 
 
 class _ToMaster(AbstractConnection):
@@ -125,7 +64,10 @@ class _ToMaster(AbstractConnection):
         """Return the next reply."""
         try:
             return await super().read_response(*arguments, **named)
-        except (StoreConnectionError, StoreTimeoutError, ReadOnlyError):
+        except ReadOnlyError:
+            self._master.left(self.era)
+            raise
+        except (StoreConnectionError, StoreTimeoutError):
             self._master.doubt()
             raise
 
@@ -146,6 +88,18 @@ class MasterPool(BlockingConnectionPool):
         super().__init__(master=master, **arguments)
         self.master = master
 
+    async def get_connection(self, *arguments: Any, **named: Any) -> AbstractConnection:
+        """Return a connection that nobody else uses."""
+        try:
+            found: AbstractConnection = await super().get_connection(  # type: ignore[no-untyped-call]
+                *arguments, **named
+            )
+        except StoreConnectionError as error:
+            if isinstance(error.__cause__, TimeoutError) and not is_unsent(error):
+                raise CrowdedError(str(error)) from error
+            raise
+        return found
+
     async def ensure_connection(self, connection: AbstractConnection) -> None:
         """Hand out a connection to the master of now."""
         await self.master.address()
@@ -155,22 +109,81 @@ class MasterPool(BlockingConnectionPool):
 
 
 class MasterClient(MeasuredRedis):
-    """A client of the master. A command that a demoted master refused is sent once more, to the new one."""
+    """A client of the master. What certainly did nothing, or may run twice, waits for the next master."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """Take what redis-py's client takes."""
+        super().__init__(*arguments, **named)
+        self.patience = Patience()
+        self._where = Where(part=lambda: "master", probe=self._ping)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Execute a command."""
-        try:
-            return await super().execute_command(*args, **options)
-        except ReadOnlyError:
-            # A script stops at its first write then: nothing was done.
-            return await super().execute_command(*args, **options)
+        execute = super().execute_command
+        if not may_wait(args):
+            return await execute(*args, **options)
+        return await self.patience.run(
+            lambda: execute(*args, **options), self._where, repeatable=is_repeatable(args)
+        )
+
+    async def execute_together(self, _key: str, *commands: Sequence[Any]) -> list[Any]:
+        """Return the replies to commands that follow each other on one connection.
+
+        An error in place of a reply is returned as such, but for the first: when a server that is no master
+        any more refuses that one, all are sent again, to the next master.
+        """
+
+        async def attempt() -> list[Any]:
+            async with super(MasterClient, self).pipeline(transaction=False) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                replies = list(await pipeline.execute(raise_on_error=False))
+            if isinstance(replies[0], ReadOnlyError):
+                raise replies[0]
+            return replies
+
+        return await self.patience.run(attempt, self._where, repeatable=is_repeatable(tuple(commands[0])))
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
+        """Return a pipeline that waits, too."""
+        pipeline = _PatientPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        pipeline.patience, pipeline.where = self.patience, self._where
+        return pipeline
+
+    async def confirm_master(self) -> None:
+        """Ask the sentinels whether the master is still the one; they may not have told it yet."""
+        pool = self.connection_pool
+        if isinstance(pool, MasterPool):
+            await pool.master.confirm()
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Close every connection, those to the sentinels too."""
+        await self.patience.aclose()
         await super().aclose(close_connection_pool)
         pool = self.connection_pool
         if isinstance(pool, MasterPool):
             await pool.master.aclose()
+
+    async def _ping(self) -> None:
+        # A new connection makes sure that it leads to a master.
+        await super().execute_command("PING")
+
+
+class _PatientPipeline(MeasuredPipeline):
+    patience: Patience
+    where: Where
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Send all commands, and return their replies."""
+        execute, commands = super().execute, list(self.command_stack)
+
+        async def attempt() -> list[Any]:
+            # redis-py forgets them when it has sent them.
+            self.command_stack = list(commands)
+            return await execute(raise_on_error)
+
+        repeatable = all(is_repeatable(command) for command, _ in commands)
+        return await self.patience.run(attempt, self.where, repeatable=repeatable)
 
 
 def connect_to_master(address: StoreAddress) -> MasterClient:

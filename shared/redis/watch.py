@@ -15,7 +15,7 @@ from redis.exceptions import NoPermissionError
 
 from shared.clock import Clock
 from shared.logs import get_logger
-from shared.redis.client import StoreError
+from shared.redis.client import StoreError, confirm_master
 from shared.redis.scripts import load_script
 from shared.redis.shards import is_cluster
 
@@ -61,6 +61,7 @@ class StoreWatch:
             StoreError: the store did not answer, or a part of it.
         """
         try:
+            await confirm_master(self._redis)
             described = await describe(self._redis)
         except NoPermissionError:
             if not self._is_hidden:

@@ -1,6 +1,10 @@
 """Writes that were acknowledged and that the promoted replica never had (asynchronous replication)."""
 
+import base64
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -9,10 +13,13 @@ from auth_server.store.redis.grants import HEALING_SECONDS
 from dev.flow import OAuthClient, claims_of
 from dev.local_replication import Replication
 from shared.clock import Clock
+from shared.revocation import CHANNEL, deny_key
 from tests.auth_server.answers import refused
 from tests.auth_server.deployment import AuthServer
+from tests.failover.by_hand import forget_master, promote
 from tests.failover.conftest import OpenReplica
 from tests.requirements import requirement
+from tests.support.operator import Operator
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +78,11 @@ async def lose_rotations(
         tokens.append((await client.refresh(tokens[-1])).json()["refresh_token"])
     await fail_over(replication, server)
     return client, tokens
+
+
+def jwt_header(token: str) -> dict[str, Any]:
+    encoded = token.partition(".")[0]
+    return dict(json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))))
 
 
 async def epoch_noted(server: AuthServer) -> None:
@@ -156,6 +168,42 @@ async def test_revocations_that_were_lost_are_made_again(
     for tokens in (by_client, newer, unknown):
         refused(await client.refresh(tokens["refresh_token"]), 400, "invalid_grant")
     assert (await client.refresh(one_token["refresh_token"])).status_code == 200
+
+
+@requirement("F120")
+async def test_what_an_operator_revoked_is_revoked_again_by_a_replica_that_heard_of_it(
+    replication: Replication, server: AuthServer, tmp_path: Path
+) -> None:
+    client = await server.registered()
+    of_grant, of_key = [await client.tokens(server.browser()) for _ in range(2)]
+    kid = jwt_header(of_key["access_token"])["kid"]
+    await epoch_noted(server)
+    await until(lambda: _listens(server))
+    await synchronised(replication)
+    sever(replication)
+    grants, keys = [Operator(group, replication.url, tmp_path) for group in ("grants", "keys")]
+    grant_id = claims_of(of_grant["access_token"])["gid"]
+    assert (await grants.json("revoke", grant_id))["revoked"] == [grant_id]
+    assert (await keys.json("revoke", kid))["revoked"] == kid
+    # By hand: sentinels promote no replica that follows nobody for as long as commands take.
+    await forget_master(replication)
+    replication.kill()
+    await promote(replication)
+
+    async def denied_again() -> bool:
+        return await server.is_denied(of_grant) and bool(await server.redis.exists(deny_key("keys", kid)))
+
+    await until(denied_again, seconds=FAILOVER_SECONDS)
+    refused(await client.refresh(of_grant["refresh_token"]), 400, "invalid_grant")
+    states = {key["kid"]: key["state"] for key in await keys.json("list")}
+    assert states[kid] == "gone"
+    # What nobody revoked is as it was.
+    assert (await client.refresh(of_key["refresh_token"])).status_code == 200
+
+
+async def _listens(server: AuthServer) -> bool:
+    ((_, listeners),) = await server.redis.pubsub_numsub(CHANNEL)
+    return bool(listeners)
 
 
 async def test_a_grant_revoked_after_a_failover_is_denied_as_long_as_its_lost_access_token_may_live(

@@ -113,10 +113,12 @@ class RedisGrantStore:
         self._create = load_script(redis, _PACKAGE, "create_grant", prelude="transitions")
         self._redeem = load_script(redis, _PACKAGE, "redeem_authorization_code", prelude="transitions")
         self._rotate = load_script(redis, _PACKAGE, "rotate_refresh_token", prelude="transitions")
-        self._revoke = load_script(redis, _PACKAGE, "revoke_grant", prelude="transitions", allow_oom=True)
+        self._revoke = load_script(
+            redis, _PACKAGE, "revoke_grant", prelude="transitions", allow_oom=True, repeatable=True
+        )
         self._narrow = load_script(redis, _PACKAGE, "narrow_grant", prelude="transitions", allow_oom=True)
         self._revoke_token = load_script(
-            redis, _PACKAGE, "revoke_access_token", prelude="transitions", allow_oom=True
+            redis, _PACKAGE, "revoke_access_token", prelude="transitions", allow_oom=True, repeatable=True
         )
 
     async def create(self, grant: Grant, code: AuthorizationCode, sealed_credential: str) -> None:
@@ -260,7 +262,8 @@ class RedisGrantStore:
         outcome = Narrowing(await self._run_safely(self._narrow, keys, args))
         if outcome is Narrowing.OK:
             # By its version it does nothing where the first time was not lost.
-            self._recent.add(partial(_run, self._narrow, keys, args))
+            entry = f"{grant.grant_id}:{version_entry(grant.version)}"
+            self._recent.add(entry, partial(_run, self._narrow, keys, args))
         return outcome
 
     async def revoke(self, grant_id: str, *, reason: str) -> bool:
@@ -299,8 +302,25 @@ class RedisGrantStore:
     async def revoke_access_token(self, grant_id: str, token_id: str, *, expires_at: int) -> None:
         """End one access token, and tell every mcp_server."""
         until = expires_at + _SKEW_SECONDS
-        self._recent.add(partial(self._deny, grant_id, token_id, until=until))
+        self._recent.add(f"{grant_id}:{token_id}", partial(self._deny, grant_id, token_id, until=until))
         await self._deny(grant_id, token_id, until=until, replicas=self._replicas)
+
+    def heard(self, grant_id: str, token_id: str, *, seconds: float) -> None:
+        """Record what another process revoked, for the case that a failover loses it.
+
+        Args:
+            grant_id: the grant.
+            token_id: the one token of it that is over; empty: the grant is.
+            seconds: how long it is denied.
+        """
+        until = self._clock.now() + seconds
+        if token_id:
+            again = partial(self._deny, grant_id, token_id, until=until)
+            self._recent.add_heard(f"{grant_id}:{token_id}", again)
+        else:
+            # Who could tell the reason is gone; the audit log has it.
+            again = partial(self._end_again, grant_id, "revoked_before_failover", until=until)
+            self._recent.add_heard(grant_id, again)
 
     async def _list(self, grant: Grant) -> None:
         # For lists, never for decisions: they live in other hash slots, so they come second.
@@ -346,7 +366,7 @@ class RedisGrantStore:
     def _record(self, grant_id: str, reason: str) -> None:
         """Record that a grant is revoked, for the case that a failover loses it."""
         until = self._clock.now() + self._lifetimes.access_token + _SKEW_SECONDS
-        self._recent.add(partial(self._end_again, grant_id, reason, until=until))
+        self._recent.add(grant_id, partial(self._end_again, grant_id, reason, until=until))
 
     async def _end_again(self, grant_id: str, reason: str, *, until: float) -> None:
         await self._end(grant_id, reason)
