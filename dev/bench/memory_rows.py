@@ -1,0 +1,157 @@
+"""Rows about memory that grows with use: for a token that is kept verified, for a grant, for a client."""
+
+import asyncio
+import json
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from auth_server.store.redis.clients import NEVER_USED_SECONDS
+from dev.bench import servers, store_memory
+from dev.bench.load import LOAD_CORE, BenchError, Target, run, send_once
+from dev.bench.mcp_rows import CALLS, MODERN_CALL, mint, signing_key, target
+from dev.bench.people import refresh_forms
+from dev.bench.rows import Cost, Plan, access_token
+from dev.bench.servers import resident_megabytes
+from dev.bench.store_memory import MEGABYTE, StoreMemory
+from dev.bench.token_rows import CHAINS, load_tokens, token_url
+from dev.deployment import MCP, Deployment
+from mcp_server.auth.verifier import KEPT_TOKENS
+
+GRANTS: Final = 100_000
+_CLIENT_KEYS: Final = ("vt:client:*", "vt:registration:*")
+_NO_LIMIT: Final = {"OAUTH_REGISTRATION_BURST": "100000000", "OAUTH_REGISTRATIONS_PER_HOUR": "3600000"}
+_PER_HOUR: Final = 900
+_BURST: Final = 600
+_DICE: Final = 58
+
+
+def memory_rows(plan: Plan) -> Iterable[Cost]:
+    """Measure what a kept token, a grant and a registered client take, and that it stays at that."""
+    pem = signing_key()
+    with servers.ours(plan.folder, OAUTH_JWT_PRIVATE_KEY=pem) as deployment:
+        yield from _kept_tokens(plan, deployment, pem)
+        with store_memory.opened(deployment.settings["REDIS_URL"]) as store:
+            yield from _grants(plan, deployment, store)
+    with (
+        servers.ours(plan.folder, **_NO_LIMIT) as deployment,
+        store_memory.opened(deployment.settings["REDIS_URL"]) as store,
+    ):
+        each = yield from _clients(plan, deployment, store)
+    with (
+        servers.ours(plan.folder) as deployment,
+        store_memory.opened(deployment.settings["REDIS_URL"]) as store,
+    ):
+        yield from _restarting_clients(plan, deployment, store, each)
+
+
+def _kept_tokens(plan: Plan, deployment: Deployment, pem: str) -> Iterable[Cost]:
+    worker = deployment.process_id(MCP)
+    token = asyncio.run(access_token(deployment.issuer))
+    tokens = mint(token, pem, 2 * KEPT_TOKENS)
+
+    def grown(some: Sequence[str], seconds: int) -> float:
+        before = resident_megabytes(worker)
+        run(target(MODERN_CALL, deployment.resource, CALLS[MODERN_CALL], some), plan.folder, seconds=seconds)
+        return resident_megabytes(worker) - before
+
+    grown([token], 2)
+    first = grown(tokens[:KEPT_TOKENS], plan.some(40) // 10 or 2)
+    name = f"mcp_server: for a token that is kept verified (of {KEPT_TOKENS:,} at most)"
+    yield Cost("kept token", name, max(0.0, first) * MEGABYTE / KEPT_TOKENS, "bytes")
+    more = grown(tokens[KEPT_TOKENS:], plan.some(40) // 10 or 2)
+    yield Cost("more tokens", f"mcp_server: grown after {KEPT_TOKENS:,} tokens more", more, "MB", 2)
+
+
+def _grants(plan: Plan, deployment: Deployment, store: StoreMemory) -> Iterable[Cost]:
+    count = plan.some(plan.grants)
+    asyncio.run(refresh_forms(deployment.issuer, CHAINS))
+    before = store.held()
+    forms = asyncio.run(refresh_forms(deployment.issuer, count))
+    each = (store.held() - before) / count
+    made = "made" if count >= GRANTS else f"of {count:,}"
+    name = f"store: {GRANTS:,} live grants ({made}: {each:,.0f} bytes each)"
+    yield Cost("grants", name, each * GRANTS / MEGABYTE, "MB", 150)
+    # Each once: what one that is in use takes is more than a fresh one does.
+    work = {"urls": [token_url(deployment.issuer)], "redeem": [forms[n::CHAINS] for n in range(CHAINS)]}
+    load_tokens(work, seconds=0, core=LOAD_CORE)
+    used = (store.held() - before) / count
+    yield Cost(
+        "used grants",
+        f"store: the same, each refreshed once ({used:,.0f} bytes each)",
+        used * GRANTS / MEGABYTE,
+        "MB",
+        150,
+    )
+
+
+def _clients(plan: Plan, deployment: Deployment, store: StoreMemory) -> Any:
+    """Register distinct clients, let their time be over; return the bytes that one takes."""
+    count = plan.some(plan.clients)
+    _register(deployment, [_distinct(number) for number in range(-64, 0)], refused=False)
+    before = store.held()
+    _register(deployment, [_distinct(number) for number in range(count)], refused=False)
+    each = (store.held() - before) / count
+    yield Cost("client", f"store: for a registered client (of {count:,})", each, "bytes")
+    endless = sum(store.without_an_end(pattern) for pattern in _CLIENT_KEYS)
+    yield Cost(
+        "endless clients", "store: records of clients that never end by themselves", endless, "keys", 0
+    )
+    for pattern in _CLIENT_KEYS:
+        store.end(pattern)
+    left = max(0, store.held() - before) / MEGABYTE
+    yield Cost("clients left", "store: left when the unused ones are over", left, "MB", 1)
+    return each
+
+
+def _restarting_clients(
+    plan: Plan, deployment: Deployment, store: StoreMemory, each: float
+) -> Iterable[Cost]:
+    count = plan.some(plan.clients)
+    dice = random.Random(_DICE)
+    before = store.held()
+    bodies = [_mixed(number, dice) for number in range(count)]
+    _register(deployment, bodies[: count // 2], refused=True)
+    half = store.held()
+    refused = _register(deployment, bodies[count // 2 :], refused=True)
+    name = f"store: {count:,} registrations of clients that register at every start"
+    yield Cost("registrations", name, (store.held() - before) / MEGABYTE, "MB")
+    remark = f"{refused:,} of other clients were put off (429)" if refused else ""
+    name = "store: grown by the second half of them"
+    yield Cost("registrations more", name, (store.held() - half) / MEGABYTE, "MB", 1, remark)
+    most = _BURST + _PER_HOUR * NEVER_USED_SECONDS / 3600
+    name = f"store: unused clients at the most ({most:,.0f}: {_PER_HOUR} an hour, for seven days)"
+    yield Cost("clients at most", name, most * each / MEGABYTE, "MB")
+
+
+def _register(deployment: Deployment, bodies: Sequence[str], *, refused: bool) -> int:
+    """Register clients; return how many were put off.
+
+    Raises:
+        BenchError: an answer was neither 201 nor, when that may be, 429.
+    """
+    asked = Target("register", f"{deployment.issuer}/oauth/register", {}, "", ())
+    statuses = send_once(asked, bodies)
+    if statuses.keys() - ({201, 429} if refused else {201}):
+        raise BenchError(f"registrations were answered {statuses}")
+    return statuses.get(429, 0)
+
+
+def _distinct(number: int) -> str:
+    uri = f"https://app-{number}.example.com/callback"
+    return json.dumps({"client_name": f"App {number}", "redirect_uris": [uri]})
+
+
+def _mixed(number: int, dice: random.Random) -> str:
+    """Return a registration as they come in practice: of 58, 42 are one app on another port."""
+    if dice.randrange(58) >= 42:
+        return _distinct(number)
+    return json.dumps(
+        {
+            "client_name": "An app on somebody's computer",
+            "redirect_uris": [f"http://localhost:{dice.randrange(30000, 60000)}/callback"],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": "none",
+        }
+    )

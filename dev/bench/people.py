@@ -1,0 +1,58 @@
+"""People who connect an app, many at once: the grants, codes and refresh tokens that a load needs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Final, TypeVar
+
+import httpx
+
+from dev.bench.rows import SANDBOX_TOKEN
+from dev.flow import Browser, OAuthClient, Pkce
+
+AT_ONCE: Final = 8
+
+Made = TypeVar("Made")
+
+
+async def refresh_forms(issuer: str, count: int) -> list[dict[str, str]]:
+    """Make so many grants; return a form for each that refreshes it."""
+
+    async def one(client: OAuthClient, browser: Browser) -> dict[str, str]:
+        tokens = await client.tokens(browser)
+        form = {"grant_type": "refresh_token", "client_id": client.client_id}
+        return {**form, "refresh_token": tokens["refresh_token"]}
+
+    return await _many(issuer, count, one)
+
+
+async def code_forms(issuer: str, count: int) -> list[dict[str, str]]:
+    """Let a person approve so many times; return a form for each that redeems the code."""
+
+    async def one(client: OAuthClient, browser: Browser) -> dict[str, str]:
+        pkce = Pkce.new()
+        callback = await browser.approve(client.authorize_url(pkce))
+        form = {"grant_type": "authorization_code", "client_id": client.client_id}
+        return {**form, "code": callback.parameters["code"], "code_verifier": pkce.verifier}
+
+    return await _many(issuer, count, one)
+
+
+async def _many(
+    issuer: str, count: int, one: Callable[[OAuthClient, Browser], Awaitable[Made]]
+) -> list[Made]:
+    made: list[Made] = []
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=30))
+        client = OAuthClient(http, issuer)
+        await client.register(token_endpoint_auth_method="none")
+
+        async def work(share: int) -> None:
+            visitor = await stack.enter_async_context(httpx.AsyncClient(timeout=30))
+            browser = Browser(visitor, SANDBOX_TOKEN)
+            own = OAuthClient(visitor, issuer, client_id=client.client_id)
+            made.extend([await one(own, browser) for _ in range(share)])
+
+        lanes = min(AT_ONCE, count)
+        await asyncio.gather(*(work(len(range(lane, count, lanes))) for lane in range(lanes)))
+    return made
