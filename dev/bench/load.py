@@ -131,14 +131,14 @@ def run_paced(target: Target, *, seconds: float, rate: float) -> Measured:
     return _drive(target, pinned(LOAD_CORE), seconds, PACED_CONNECTIONS, rate)
 
 
-def send_once(target: Target, bodies: Sequence[str]) -> dict[int, int]:
-    """Send each of these bodies once, however long that takes; return how often each status came.
+def send_once(target: Target, bodies: Sequence[str] = ()) -> dict[int, int]:
+    """Send each of these bodies, else the target's with each of its tokens, once; count the statuses.
 
     Raises:
         BenchError: the server hung up.
     """
     more = {"seconds": _ONCE_SECONDS, "rate": None, "once": True}
-    answer = _driver(target, bodies, pinned(LOAD_CORE), CONNECTIONS, more)
+    answer = _driver(target, bodies or [target.body], pinned(LOAD_CORE), CONNECTIONS, more)
     return {int(status): count for status, count in answer["statuses"].items()}
 
 

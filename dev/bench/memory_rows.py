@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from auth_server.store.redis.clients import NEVER_USED_SECONDS
 from dev.bench import servers, store_memory
-from dev.bench.load import LOAD_CORE, BenchError, Target, run, send_once
+from dev.bench.load import LOAD_CORE, BenchError, Target, send_once
 from dev.bench.mcp_rows import CALLS, MODERN_CALL, mint, signing_key, target
 from dev.bench.people import refresh_forms
 from dev.bench.rows import Cost, Plan, access_token
@@ -20,6 +20,7 @@ from mcp_server.auth.verifier import KEPT_TOKENS
 
 GRANTS: Final = 100_000
 _CLIENT_KEYS: Final = ("vt:client:*", "vt:registration:*")
+_ENDS_WITHIN_A_DAY: Final = ("vt:{*}:successor", "vt:{*}:code", "vt:{*}:flow")
 _NO_LIMIT: Final = {"OAUTH_REGISTRATION_BURST": "100000000", "OAUTH_REGISTRATIONS_PER_HOUR": "3600000"}
 _PER_HOUR: Final = 900
 _BURST: Final = 600
@@ -50,16 +51,16 @@ def _kept_tokens(plan: Plan, deployment: Deployment, pem: str) -> Iterable[Cost]
     token = asyncio.run(access_token(deployment.issuer))
     tokens = mint(token, pem, 2 * KEPT_TOKENS)
 
-    def grown(some: Sequence[str], seconds: int) -> float:
+    def grown(some: Sequence[str]) -> float:
         before = resident_megabytes(worker)
-        run(target(MODERN_CALL, deployment.resource, CALLS[MODERN_CALL], some), plan.folder, seconds=seconds)
+        send_once(target(MODERN_CALL, deployment.resource, CALLS[MODERN_CALL], some))
         return resident_megabytes(worker) - before
 
-    grown([token], 2)
-    first = grown(tokens[:KEPT_TOKENS], plan.some(40) // 10 or 2)
+    grown([token] * KEPT_TOKENS)
+    first = grown(tokens[:KEPT_TOKENS])
     name = f"mcp_server: for a token that is kept verified (of {KEPT_TOKENS:,} at most)"
     yield Cost("kept token", name, max(0.0, first) * MEGABYTE / KEPT_TOKENS, "bytes")
-    more = grown(tokens[KEPT_TOKENS:], plan.some(40) // 10 or 2)
+    more = grown(tokens[KEPT_TOKENS:])
     yield Cost("more tokens", f"mcp_server: grown after {KEPT_TOKENS:,} tokens more", more, "MB", 2)
 
 
@@ -67,22 +68,21 @@ def _grants(plan: Plan, deployment: Deployment, store: StoreMemory) -> Iterable[
     count = plan.some(plan.grants)
     asyncio.run(refresh_forms(deployment.issuer, CHAINS))
     before = store.held()
+
+    def grown(key: str, words: str, limit: float | None) -> Cost:
+        each = (store.held() - before) / count
+        name = f"store: {GRANTS:,} live grants, {words} ({count:,} made, {each:,.0f} bytes each)"
+        return Cost(key, name, each * GRANTS / MEGABYTE, "MB", limit)
+
     forms = asyncio.run(refresh_forms(deployment.issuer, count))
-    each = (store.held() - before) / count
-    made = "made" if count >= GRANTS else f"of {count:,}"
-    name = f"store: {GRANTS:,} live grants ({made}: {each:,.0f} bytes each)"
-    yield Cost("grants", name, each * GRANTS / MEGABYTE, "MB", 150)
-    # Each once: what one that is in use takes is more than a fresh one does.
+    yield grown("grants", "just connected", 150)
+    # Each once: one that was just refreshed keeps the answer for the grace window.
     work = {"urls": [token_url(deployment.issuer)], "redeem": [forms[n::CHAINS] for n in range(CHAINS)]}
     load_tokens(work, seconds=0, core=LOAD_CORE)
-    used = (store.held() - before) / count
-    yield Cost(
-        "used grants",
-        f"store: the same, each refreshed once ({used:,.0f} bytes each)",
-        used * GRANTS / MEGABYTE,
-        "MB",
-        150,
-    )
+    yield grown("refreshed grants", "all refreshed at once", None)
+    for pattern in _ENDS_WITHIN_A_DAY:
+        store.end(pattern)
+    yield grown("used grants", "a day later", 150)
 
 
 def _clients(plan: Plan, deployment: Deployment, store: StoreMemory) -> Any:

@@ -21,8 +21,8 @@ _HEAD: Final = """# Benchmark
 
 Written by `make bench ARGS=--write`; [performance](performance.md) says what it means. Each rate is the
 median of rounds in turns, the server on one core, load and store on the other; the spread is that of the
-ratio, (largest - smallest) / median. The peers are run as fast as they go (uvloop, httptools, answers in JSON),
-and these rows are judged; as their packages alone run them (h11, asyncio, event streams) is noted beside.
+ratio, (largest - smallest) / median. The peers are run as fast as they go (uvloop, httptools, answers in
+JSON), and these rows are judged; as their packages alone run them (h11, asyncio, event streams) is noted.
 """
 
 
@@ -32,7 +32,7 @@ def line(row: Line) -> str:
     if isinstance(row, Cost):
         judged = "" if row.at_most is None else f"at most {row.at_most:g}: {verdict(row)}"
         said = f"{judged}{remark}".removeprefix("; ")
-        return f"  {row.name:<74.74}{_number(row.value):>12} {row.unit:<6}{said}".rstrip()
+        return f"  {row.name:<82.82}{_number(row.value):>8} {row.unit:<6}{said}".rstrip()
     judged = "" if row.wanted is None else f"at least {row.wanted:g}: {verdict(row)}; "
     return (
         f"  {row.name:<42.42}{row.against:<37.37}{row.ours:>8,.0f} {row.theirs:>8,.0f} /s {row.ratio:>7.2f}  "
@@ -102,7 +102,9 @@ def _said(row: Line) -> str:
 
 
 def _number(value: float) -> str:
-    if value and abs(value) < 0.1:
+    if value == round(value) and abs(value) < 10:
+        return f"{value:g}"
+    if abs(value) < 0.1:
         return f"{value:.3f}"
     return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.1f}"
 

@@ -35,7 +35,7 @@ def scale_rows(plan: Plan) -> Iterable[Line]:
         open_store(environ, folder / "store") as store,
         replicate(store.url, folder, auth=max(REPLICAS), mcp=max(REPLICAS)) as replicas,
     ):
-        yield from _replicas("mcp_server", MODERN_CALL, plan, _calls(plan, replicas))
+        yield from _replicas("mcp_server", "tools/call", plan, _calls(plan, replicas))
         yield from _replicas("auth_server", "refresh", plan, _refreshes(plan, replicas))
 
 
@@ -46,8 +46,8 @@ def _replicas(
     cores = os.cpu_count()
     remark = f"load and store on the same {cores} cores"
     for count, rates in measured.items():
-        words = f"{work}: {count} of {service}"
-        yield row(f"{service} x{count}", words, "one of it", rates, measured["1"], remark=remark)
+        words = f"{work}: {count} {service}"
+        yield row(f"{service} x{count}", words, "one", rates, measured["1"], remark=remark)
 
 
 def _calls(plan: Plan, replicas: Replicas) -> Mapping[str, Callable[[], float]]:
@@ -100,7 +100,7 @@ def _processor_time(plan: Plan, deployment: Deployment) -> Iterable[Cost]:
             load_tokens({"urls": [url], "redeem": _dealt(forms)}, seconds=0, core=LOAD_CORE)
             return connections
 
-        words = "connection of an app (authorize, consent, code)"
+        words = "connecting an app (authorize, consent, code)"
         yield from _time_of("connect", words, deployment, store, AUTH, connect)
 
 
@@ -122,7 +122,7 @@ def _time_of(
     worker, kept = (
         1e6 * (cpu_seconds(process) - since) / count for process, since in zip(processes, before, strict=True)
     )
-    yield Cost(f"{key} cpu", f"{words}: processor time of {service.name}_server", worker, "µs")
-    yield Cost(f"{key} store cpu", f"{words}: processor time of the store", kept, "µs")
+    yield Cost(f"{key} cpu", f"{words}: {service.name}_server, processor time", worker, "µs")
+    yield Cost(f"{key} store cpu", f"{words}: store, processor time", kept, "µs")
     sent = (store.commands() - commands) / count
-    yield Cost(f"{key} commands", f"{words}: commands to the store", sent, "")
+    yield Cost(f"{key} commands", f"{words}: store, commands", sent, "")
