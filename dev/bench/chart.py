@@ -9,11 +9,11 @@ from dev.bench.results import Results
 from dev.bench.rows import Row
 
 WIDTH: Final = 760
-_LABELS: Final = 268
+_LABELS: Final = 296
 _BAR: Final = 22
 _STEP: Final = 30
-_TOP: Final = 58
-_GAP: Final = 38
+_TOP: Final = 68
+_GAP: Final = 44
 _NUMBERS: Final = 104
 
 _STYLE: Final = """
@@ -34,7 +34,7 @@ GROUPS: Final = (
     ("tools/call, revision 2025-11-25", "tools/call whoami, 2025-11-25"),
 )
 _BARS: Final = (
-    ("bare uvicorn, prepared bytes, no checks", "bare-fast", "floor"),
+    ("bare uvicorn: prepared bytes, no checks", "bare-fast", "floor"),
     ("mcp SDK, as fast as it goes", "sdk-fast", "peer"),
     ("FastMCP, as fast as it goes", "fastmcp-fast", "peer"),
     ("FastMCP, as its package runs it", "fastmcp-plain", "peer"),
@@ -57,7 +57,7 @@ def svg(results: Results) -> str:
     longest = max((bar.rate for _, bars in groups for bar in bars), default=1.0)
     parts, top = [], _TOP
     for title, bars in groups:
-        parts.append(f'<text class="group" x="16" y="{top + 12}">{escape(title)}</text>')
+        parts.append(f'<text class="group" x="16" y="{top + 10}">{escape(title)}</text>')
         top += 24
         for bar in bars:
             parts += _drawn(bar, top, longest)
@@ -71,7 +71,7 @@ def _bars(results: Results, key: str) -> Sequence[Bar]:
     found = [(label, row, kind) for label, row, kind in rows if isinstance(row, Row)]
     if not found:
         return []
-    ours = Bar("this server: token, revocation, schema", found[0][1].ours, "ours")
+    ours = Bar("this server", found[0][1].ours, "ours")
     return [Bar(*_floor(found[0])), ours, *(Bar(label, row.theirs, kind) for label, row, kind in found[1:])]
 
 
@@ -83,8 +83,9 @@ def _drawn(bar: Bar, top: int, longest: float) -> list[str]:
     room = WIDTH - _LABELS - _NUMBERS
     length = max(2.0, room * bar.rate / longest)
     middle = top + _BAR - 6
+    emphasis = ' class="group"' if bar.kind == "ours" else ""
     return [
-        f'<text x="{_LABELS - 10}" y="{middle}" text-anchor="end">{escape(bar.label)}</text>',
+        f'<text{emphasis} x="16" y="{middle}">{escape(bar.label)}</text>',
         f'<rect class="{bar.kind}" x="{_LABELS}" y="{top}" width="{length:.1f}" height="{_BAR}" rx="3"/>',
         f'<text x="{_LABELS + length + 8:.1f}" y="{middle}">{bar.rate:,.0f}</text>',
     ]
