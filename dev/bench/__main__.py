@@ -19,7 +19,7 @@ from dev.bench.rows import Line, Plan
 from dev.bench.scale_rows import scale_rows
 from dev.bench.token_rows import token_rows
 from dev.deployment import NotReadyError
-from dev.docs.benchmark import KEPT, write_documents
+from dev.docs import benchmark
 
 GROUPS: Final[Mapping[str, Callable[[Plan], Iterable[Line]]]] = {
     "mcp": mcp_rows,
@@ -75,8 +75,7 @@ def main(
     _tell_model(known)
     print(f"\nKept in {kept}")
     if write:
-        KEPT.write_text(results.to_json(known), encoding="utf-8")
-        print("Written: " + " ".join(write_documents()))
+        print("Written: " + " ".join(benchmark.write(known)))
     if check and any(line.is_met is False for name in only or GROUPS for line in known.groups[name].lines):
         raise typer.Exit(1)
 

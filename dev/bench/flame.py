@@ -20,6 +20,9 @@ _LEAST: Final = 0.0025
 _LOOP: Final = "Runner.run (asyncio/runners.py)"
 """What is below the event loop is the start of the program, and says nothing."""
 
+_WAITING: Final = ("_worker (concurrent/futures/thread.py)", "wait (threading.py)")
+"""Threads without work: py-spy cannot tell that they wait."""
+
 _CHARACTER: Final = 6.4
 _FRAME: Final = re.compile(r"^(?P<name>.*) \((?P<file>[^()]*?)(?::\d+)?\)$")
 _OURS: Final = re.compile(r"(?:^|/)((?:auth_server|mcp_server|shared)/.*)$")
@@ -45,12 +48,13 @@ class Frame:
 
 
 def read(raw: str) -> Counter[tuple[str, ...]]:
-    """Return how often each stack was seen."""
+    """Return how often each stack was seen, but for threads without work."""
     seen: Counter[tuple[str, ...]] = Counter()
     for line in raw.splitlines():
         frames, _, count = line.rpartition(" ")
-        if frames and count.isdigit():
-            seen[tuple(frames.split(";"))] += int(count)
+        stack = tuple(frames.split(";"))
+        if count.isdigit() and described(stack[-1])[0] not in _WAITING:
+            seen[stack] += int(count)
     return seen
 
 

@@ -20,9 +20,10 @@ def chart() -> str:
     return charts.svg(results.read(KEPT))
 
 
-def write_documents() -> list[str]:
-    """Write both; return their names."""
+def write(measured: results.Results) -> list[str]:
+    """Keep these results and write both documents; return what was written."""
+    KEPT.write_text(results.to_json(measured), encoding="utf-8")
     made = {"benchmark.md": document(), "benchmark.svg": chart()}
     for name, content in made.items():
         (_DOCS / name).write_text(content, encoding="utf-8")
-    return [f"docs/{name}" for name in ("benchmark.json", *made)]
+    return [f"docs/{name}" for name in (KEPT.name, *made)]
