@@ -15,6 +15,7 @@
     people         who connects apps, for grants, codes and refresh tokens
     store_memory   what the store holds
     servers        what is measured: ours, bare uvicorn, the peers
+    proc           memory and processor time of a process
     environments   where the peers are installed
     bare           an ASGI app that returns prepared bytes and does nothing else
     peers          the same tool on FastMCP and the SDK, and oidc-provider

@@ -10,8 +10,8 @@ from dev.bench import servers
 from dev.bench.load import LOAD_CORE, run
 from dev.bench.mcp_rows import CALLS, MODERN_CALL, target
 from dev.bench.people import refresh_forms
+from dev.bench.proc import resident_megabytes
 from dev.bench.rows import Cost, Plan, access_token
-from dev.bench.servers import resident_megabytes
 from dev.bench.token_rows import CHAINS, load_tokens, token_url
 from dev.deployment import AUTH, MCP, Deployment, Service
 

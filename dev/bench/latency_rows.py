@@ -22,8 +22,8 @@ def latency_rows(plan: Plan) -> Iterable[Cost]:
     with servers.ours(plan.folder) as deployment:
         token = asyncio.run(access_token(deployment.issuer))
         ours = target(MODERN_CALL, deployment.resource, CALLS[MODERN_CALL], [token])
-        with servers.bare(plan.folder, {"/0": probe(ours)}) as url:
-            bare = target("bare uvicorn", f"{url}/0", CALLS[MODERN_CALL], [token])
+        with servers.bare(plan.folder, {"/0": probe(ours)}) as server:
+            bare = target("bare uvicorn", f"{server.url}/0", CALLS[MODERN_CALL], [token])
             capacity = statistics.median(
                 run(ours, plan.folder, seconds=plan.seconds).rate for _ in range(plan.rounds)
             )

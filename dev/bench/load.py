@@ -43,6 +43,8 @@ class Target:
     body: str
     tokens: Sequence[str]
     """Bearer tokens that take turns; none: no Authorization header."""
+    process_id: int | None = None
+    """Of the server, to read its processor time."""
 
 
 @dataclass(frozen=True, slots=True)

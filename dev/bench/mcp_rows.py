@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cryptography.hazmat.primitives import serialization
@@ -16,7 +16,7 @@ from dev.bench import servers
 from dev.bench.load import Target, probe
 from dev.bench.rows import Plan, Row, access_token, against_bare, rates, row
 from dev.bench.servers import FAST, PLAIN
-from dev.deployment import Deployment
+from dev.deployment import MCP, Deployment
 from dev.flow import claims_of
 from dev.mcp_messages import McpRequest, handshake, modern
 
@@ -42,6 +42,7 @@ class Contender:
     key: str
     words: str
     way: str
+    process_id: int
     urls: Mapping[str, str] = field(repr=False)
     wanted: float | None = None
     remark: str = ""
@@ -52,7 +53,11 @@ def mcp_rows(plan: Plan) -> Iterable[Row]:
     pem = signing_key()
     with servers.ours(plan.folder, OAUTH_JWT_PRIVATE_KEY=pem) as deployment, ExitStack() as stack:
         token = asyncio.run(access_token(deployment.issuer))
-        targets = {name: target(name, deployment.resource, CALLS[name], [token]) for name in CALLS}
+        worker = deployment.process_id(MCP)
+        targets = {
+            name: replace(target(name, deployment.resource, CALLS[name], [token]), process_id=worker)
+            for name in CALLS
+        }
         bodies = {name: probe(each) for name, each in targets.items()}
         contenders = [*_floor(plan, stack, bodies), *_peers(plan, stack, deployment)]
         for name in CALLS:
@@ -68,10 +73,10 @@ def _floor(plan: Plan, stack: ExitStack, bodies: Mapping[str, str]) -> Iterable[
     prepared = {paths[name]: body for name, body in bodies.items()}
     words = {FAST: "bare uvicorn, same bytes", PLAIN: "bare uvicorn, h11 and asyncio"}
     for way in (FAST, PLAIN):
-        url = stack.enter_context(servers.bare(plan.folder, prepared, way))
+        server = stack.enter_context(servers.bare(plan.folder, prepared, way))
         wanted, remark = against_bare(0.28) if way == FAST else (None, "")
-        urls = {name: url + path for name, path in paths.items()}
-        yield Contender(f"bare-{way}", words[way], way, urls, wanted, remark)
+        urls = {name: server.url + path for name, path in paths.items()}
+        yield Contender(f"bare-{way}", words[way], way, server.process_id, urls, wanted, remark)
 
 
 def _peers(plan: Plan, stack: ExitStack, deployment: Deployment) -> Iterable[Contender]:
@@ -82,10 +87,11 @@ def _peers(plan: Plan, stack: ExitStack, deployment: Deployment) -> Iterable[Con
         ("sdk", servers.sdk, "mcp SDK, TokenVerifier, stateless", None),
     ):
         for way in (FAST, PLAIN):
-            url = stack.enter_context(open_peer(plan.folder, deployment, way))
+            server = stack.enter_context(open_peer(plan.folder, deployment, way))
             named = words if way == FAST else f"{words.partition(',')[0]}, as its package runs it"
             asked = wanted if way == FAST else None
-            yield Contender(f"{key}-{way}", named, way, dict.fromkeys(CALLS, url), asked)
+            urls = dict.fromkeys(CALLS, server.url)
+            yield Contender(f"{key}-{way}", named, way, server.process_id, urls, asked)
 
 
 def _compared(
@@ -93,7 +99,8 @@ def _compared(
 ) -> Iterable[Row]:
     targets = {"ours": ours}
     for one in contenders:
-        targets[one.key] = target(f"{one.words}, {name}", one.urls[name], CALLS[name], ours.tokens)
+        asked = target(f"{one.words}, {name}", one.urls[name], CALLS[name], ours.tokens)
+        targets[one.key] = replace(asked, process_id=one.process_id)
         probe(targets[one.key])
     measured = rates(plan, targets, rounds)
     for one in contenders:
@@ -115,7 +122,9 @@ def _fresh_row(plan: Plan, deployment: Deployment, token: str, pem: str) -> Row:
         "first": target("first use", deployment.resource, CALLS[name], tokens),
         "again": target("repeated use", deployment.resource, CALLS[name], [token]),
     }
-    measured = rates(plan, targets, plan.rounds)
+    worker = deployment.process_id(MCP)
+    asked = {key: replace(each, process_id=worker) for key, each in targets.items()}
+    measured = rates(plan, asked, plan.rounds)
     words = "first use of a token (signature verified)"
     return row("first-use", words, "repeated use", measured["first"], measured["again"], wanted=0.45)
 

@@ -11,8 +11,8 @@ from dev.bench import servers, store_memory
 from dev.bench.load import LOAD_CORE, BenchError, Target, send_once
 from dev.bench.mcp_rows import CALLS, MODERN_CALL, mint, signing_key, target
 from dev.bench.people import refresh_forms
+from dev.bench.proc import resident_megabytes
 from dev.bench.rows import Cost, Plan, access_token
-from dev.bench.servers import resident_megabytes
 from dev.bench.store_memory import MEGABYTE, StoreMemory
 from dev.bench.token_rows import CHAINS, load_tokens, token_url
 from dev.deployment import MCP, Deployment
@@ -83,6 +83,8 @@ def _grants(plan: Plan, deployment: Deployment, store: StoreMemory) -> Iterable[
     for pattern in _ENDS_WITHIN_A_DAY:
         store.end(pattern)
     yield grown("used grants", "a day later", 150)
+    each = store.average("vt:flow:*")
+    yield Cost("timeline", "store: for the timeline of an attempt, kept for a day", each, "bytes")
 
 
 def _clients(plan: Plan, deployment: Deployment, store: StoreMemory) -> Any:

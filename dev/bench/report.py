@@ -33,10 +33,11 @@ def line(row: Line) -> str:
         judged = "" if row.at_most is None else f"at most {row.at_most:g}: {verdict(row)}"
         said = f"{judged}{remark}".removeprefix("; ")
         return f"  {row.name:<82.82}{_number(row.value):>8} {row.unit:<6}{said}".rstrip()
+    by_cpu = "" if row.by_cpu is None else f", by processor time {row.by_cpu:.2f}"
     judged = "" if row.wanted is None else f"at least {row.wanted:g}: {verdict(row)}; "
     return (
         f"  {row.name:<42.42}{row.against:<37.37}{row.ours:>8,.0f} {row.theirs:>8,.0f} /s {row.ratio:>7.2f}  "
-        f"{judged}spread {row.spread:.0%}{remark}"
+        f"{judged}spread {row.spread:.0%}{by_cpu}{remark}"
     )
 
 
@@ -76,8 +77,8 @@ def _table(group: Group) -> str:
     costs = [each for each in group.lines if isinstance(each, Cost)]
     lines: list[str] = []
     if rows:
-        head = "| | against | ours, /s | theirs, /s | ratio | spread | at least | |"
-        lines += [head, "|---|---|--:|--:|--:|--:|--:|---|", *map(_ratio_line, rows), ""]
+        head = "| | against | ours, /s | theirs, /s | ratio | spread | by processor time | at least | |"
+        lines += [head, "|---|---|--:|--:|--:|--:|--:|--:|---|", *map(_ratio_line, rows), ""]
     if costs:
         lines += ["| | | at most | |", "|---|--:|--:|---|", *map(_cost_line, costs), ""]
     return "\n".join(lines)
@@ -85,10 +86,11 @@ def _table(group: Group) -> str:
 
 def _ratio_line(row: Row) -> str:
     wanted = "" if row.wanted is None else f"{row.wanted:g}"
+    by_cpu = "" if row.by_cpu is None else f"{row.by_cpu:.2f}"
     said = _said(row)
     return (
         f"| {row.name} | {row.against} | {row.ours:,.0f} | {row.theirs:,.0f} | {row.ratio:.2f} "
-        f"| {row.spread:.0%} | {wanted} | {said} |"
+        f"| {row.spread:.0%} | {by_cpu} | {wanted} | {said} |"
     )
 
 

@@ -4,11 +4,12 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx
 
 from dev.bench.load import OWN_DRIVER, Target, driver_name, run
+from dev.bench.proc import HAS_PROC, cpu_seconds
 from dev.flow import Browser, OAuthClient
 
 SANDBOX_TOKEN: Final = "vtwn_sandbox_ada"
@@ -26,6 +27,8 @@ class Row:
         theirs: the same of what it is held against.
         wanted: the least ratio.
         spread: of the ratio over the rounds: (largest - smallest) / median.
+        by_cpu: the ratio by processor time of the servers, which is the same on a quiet computer and holds
+            on a busy one too; None where it cannot be told.
         remark: what has to be known to read it.
     """
 
@@ -36,6 +39,7 @@ class Row:
     theirs: float
     wanted: float | None
     spread: float
+    by_cpu: float | None = None
     remark: str = ""
 
     @property
@@ -96,38 +100,69 @@ class Plan:
         return max(1, count // 10) if self.quick else count
 
 
-def in_turns(rounds: int, contenders: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Measure each in turns, so that a busy minute of this computer meets all; return each one's rates."""
-    measured: dict[str, list[float]] = {name: [] for name in contenders}
+class Round(NamedTuple):
+    """What one measurement came to: a second, and a second of processor time (None: it cannot be told)."""
+
+    rate: float
+    by_cpu: float | None = None
+
+
+def in_turns(rounds: int, contenders: Mapping[str, Callable[[], Round]]) -> dict[str, list[Round]]:
+    """Measure each in turns, so that a busy minute of this computer meets all; return the rounds."""
+    measured: dict[str, list[Round]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, measure in contenders.items():
             measured[name].append(measure())
     return measured
 
 
-def rates(plan: Plan, targets: Mapping[str, Target], rounds: int) -> dict[str, list[float]]:
-    """Measure several targets in turns; return the rates of each, one a round."""
+def by_processor(process_id: int | None, work: Callable[[], tuple[float, float]]) -> Round:
+    """Return the rate of `work`, which tells rate and number of requests, also by processor time."""
+    if process_id is None or not HAS_PROC:
+        return Round(work()[0])
+    before = cpu_seconds(process_id)
+    rate, count = work()
+    spent = cpu_seconds(process_id) - before
+    return Round(rate, count / spent if spent > 0 else None)
 
-    def measure(target: Target) -> Callable[[], float]:
-        return lambda: run(target, plan.folder, seconds=plan.seconds).rate
 
-    return in_turns(rounds, {name: measure(target) for name, target in targets.items()})
+def rates(plan: Plan, targets: Mapping[str, Target], rounds: int) -> dict[str, list[Round]]:
+    """Measure several targets in turns; return the rounds of each."""
+
+    def measure(target: Target) -> tuple[float, float]:
+        rate = run(target, plan.folder, seconds=plan.seconds).rate
+        return rate, rate * max(1, round(plan.seconds))
+
+    def one(target: Target) -> Callable[[], Round]:
+        return lambda: by_processor(target.process_id, lambda: measure(target))
+
+    return in_turns(rounds, {name: one(target) for name, target in targets.items()})
 
 
 def row(
     key: str,
     name: str,
     against: str,
-    ours: Sequence[float],
-    theirs: Sequence[float],
+    ours: Sequence[Round],
+    theirs: Sequence[Round],
     *,
     wanted: float | None = None,
     remark: str = "",
 ) -> Row:
     """Return how two compare that were measured in the same rounds."""
-    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    ratios = [one.rate / two.rate for one, two in zip(ours, theirs, strict=True)]
     spread = (max(ratios) - min(ratios)) / statistics.median(ratios)
-    return Row(key, name, against, statistics.median(ours), statistics.median(theirs), wanted, spread, remark)
+    mine, other = (statistics.median(each.rate for each in rounds) for rounds in (ours, theirs))
+    return Row(key, name, against, mine, other, wanted, spread, _by_cpu(ours, theirs), remark)
+
+
+def _by_cpu(ours: Sequence[Round], theirs: Sequence[Round]) -> float | None:
+    ratios = [
+        mine.by_cpu / other.by_cpu
+        for mine, other in zip(ours, theirs, strict=True)
+        if mine.by_cpu is not None and other.by_cpu is not None
+    ]
+    return statistics.median(ratios) if ratios else None
 
 
 def against_bare(wanted: float) -> tuple[float | None, str]:

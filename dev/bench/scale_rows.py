@@ -4,16 +4,17 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from dev.bench import servers, store_memory
-from dev.bench.load import LOAD_CORE, Target, run, run_all
+from dev.bench.load import LOAD_CORE, run, run_all
 from dev.bench.mcp_rows import CALLS, MODERN_CALL, target
 from dev.bench.people import code_forms, refresh_forms
-from dev.bench.rows import Cost, Line, Plan, access_token, in_turns, row
-from dev.bench.servers import cpu_seconds
+from dev.bench.proc import cpu_seconds
+from dev.bench.rows import Cost, Line, Plan, Round, access_token, in_turns, row
 from dev.bench.store_memory import StoreMemory
 from dev.bench.token_rows import CHAINS, CODES, load_tokens, token_url
 from dev.deployment import AUTH, MCP, Deployment, Service
@@ -40,7 +41,7 @@ def scale_rows(plan: Plan) -> Iterable[Line]:
 
 
 def _replicas(
-    service: str, work: str, plan: Plan, measures: Mapping[str, Callable[[], float]]
+    service: str, work: str, plan: Plan, measures: Mapping[str, Callable[[], Round]]
 ) -> Iterable[Line]:
     measured = in_turns(plan.rounds, measures)
     cores = os.cpu_count()
@@ -50,28 +51,28 @@ def _replicas(
         yield row(f"{service} x{count}", words, "one", rates, measured["1"], remark=remark)
 
 
-def _calls(plan: Plan, replicas: Replicas) -> Mapping[str, Callable[[], float]]:
+def _calls(plan: Plan, replicas: Replicas) -> Mapping[str, Callable[[], Round]]:
     token = asyncio.run(access_token(replicas.issuer))
     request = CALLS[MODERN_CALL]
     # What a proxy in front would send: the name that all replicas serve.
     host = {"Host": replicas.settings["MCP_RESOURCE_URL"].split("/")[2]}
 
-    def measure(count: int) -> float:
+    def measure(count: int) -> Round:
         targets = []
         for url in replicas.mcp[:count]:
             asked = target(MODERN_CALL, f"{url}/mcp", request, [token])
-            targets.append(Target(asked.name, asked.url, {**host, **asked.headers}, asked.body, asked.tokens))
+            targets.append(replace(asked, headers={**host, **asked.headers}))
         done = run_all(targets, plan.folder, seconds=plan.seconds, connections=_LANES // count, core=None)
-        return sum(each.rate for each in done)
+        return Round(sum(each.rate for each in done))
 
     return {str(count): partial(measure, count) for count in REPLICAS}
 
 
-def _refreshes(plan: Plan, replicas: Replicas) -> Mapping[str, Callable[[], float]]:
-    def measure(count: int) -> float:
+def _refreshes(plan: Plan, replicas: Replicas) -> Mapping[str, Callable[[], Round]]:
+    def measure(count: int) -> Round:
         forms = asyncio.run(refresh_forms(replicas.issuer, _LANES))
         work = {"urls": [token_url(url) for url in replicas.auth[:count]], "refresh": forms}
-        return load_tokens(work, seconds=plan.seconds, core=None)
+        return Round(load_tokens(work, seconds=plan.seconds, core=None))
 
     return {str(count): partial(measure, count) for count in REPLICAS}
 

@@ -2,12 +2,12 @@
 
 import json
 import os
-import re
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +25,14 @@ PLAIN: Final = "plain"
 
 _UVICORN: Final = {FAST: ("httptools", "uvloop"), PLAIN: ("h11", "asyncio")}
 _PEERS: Final = ROOT / "dev" / "bench" / "peers"
-_RESIDENT: Final = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that is no service of ours: where it is asked, and its process."""
+
+    url: str
+    process_id: int
 
 
 @contextmanager
@@ -44,8 +51,8 @@ def ours(folder: Path, **settings: str) -> Iterator[Deployment]:
 
 
 @contextmanager
-def bare(folder: Path, bodies: Mapping[str, str], way: str = FAST) -> Iterator[str]:
-    """Run bare uvicorn that answers these bodies by path; yield its URL."""
+def bare(folder: Path, bodies: Mapping[str, str], way: str = FAST) -> Iterator[Server]:
+    """Run bare uvicorn that answers these bodies by path; yield it, with its URL without a path."""
     prepared = folder / "bodies.json"
     prepared.write_text(json.dumps(bodies), encoding="utf-8")
     port, (http, loop) = free_port(), _UVICORN[way]
@@ -53,32 +60,32 @@ def bare(folder: Path, bodies: Mapping[str, str], way: str = FAST) -> Iterator[s
     command += ["--http", http, "--loop", loop, "--lifespan", "off", "--log-level", "warning"]
     environ = {**os.environ, "BENCH_BODIES": str(prepared), "PYTHONPATH": str(ROOT)}
     with _running(f"bare uvicorn {way}", command, folder, environ) as child:
-        yield _until_it_answers(child, f"http://127.0.0.1:{port}")
+        yield Server(_until_it_answers(child, f"http://127.0.0.1:{port}"), child.process.pid)
 
 
 @contextmanager
-def fastmcp(folder: Path, deployment: Deployment, way: str = FAST) -> Iterator[str]:
-    """Run FastMCP for the same access tokens; yield the URL of its endpoint."""
-    with _python_peer("fastmcp_server.py", folder, deployment, way) as url:
-        yield url
+def fastmcp(folder: Path, deployment: Deployment, way: str = FAST) -> Iterator[Server]:
+    """Run FastMCP for the same access tokens; yield its endpoint."""
+    with _python_peer("fastmcp_server.py", folder, deployment, way) as server:
+        yield server
 
 
 @contextmanager
-def sdk(folder: Path, deployment: Deployment, way: str = FAST) -> Iterator[str]:
-    """Run the official SDK's server for the same access tokens; yield the URL of its endpoint."""
-    with _python_peer("sdk_server.py", folder, deployment, way) as url:
-        yield url
+def sdk(folder: Path, deployment: Deployment, way: str = FAST) -> Iterator[Server]:
+    """Run the official SDK's server for the same access tokens; yield its endpoint."""
+    with _python_peer("sdk_server.py", folder, deployment, way) as server:
+        yield server
 
 
 @contextmanager
-def oidc_provider(folder: Path) -> Iterator[str]:
-    """Run node's oidc-provider; yield the URL of its token endpoint."""
+def oidc_provider(folder: Path) -> Iterator[Server]:
+    """Run node's oidc-provider; yield its token endpoint."""
     port = free_port()
     home = node_home(folder.parent)
     environ = {**os.environ, "BENCH_PORT": str(port), "NODE_ENV": "production"}
     command = [tool("node"), str(home / "oidc_provider.mjs")]
     with _running("oidc-provider", command, folder, environ) as child:
-        yield _until_it_answers(child, f"http://127.0.0.1:{port}") + "/token"
+        yield Server(_until_it_answers(child, f"http://127.0.0.1:{port}") + "/token", child.process.pid)
 
 
 def pin(process_id: int, core: int) -> None:
@@ -88,36 +95,8 @@ def pin(process_id: int, core: int) -> None:
             os.sched_setaffinity(int(thread.name), {core})
 
 
-def resident_megabytes(process_id: int) -> float:
-    """Return the memory that a process holds.
-
-    Raises:
-        BenchError: this is not Linux.
-    """
-    found = _RESIDENT.search(_proc(process_id, "status"))
-    return int(found.group(1)) / 1024 if found else 0.0
-
-
-def cpu_seconds(process_id: int) -> float:
-    """Return the time that a process has kept a core busy, in the kernel too.
-
-    Raises:
-        BenchError: this is not Linux.
-    """
-    # After the name, which may hold blanks: state is field 3, utime 14, stime 15 (proc(5)).
-    fields = _proc(process_id, "stat").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _proc(process_id: int, name: str) -> str:
-    path = Path(f"/proc/{process_id}/{name}")
-    if not path.exists():
-        raise BenchError("memory and processor time are read from /proc, which only Linux has")
-    return path.read_text(encoding="ascii")
-
-
 @contextmanager
-def _python_peer(script: str, folder: Path, deployment: Deployment, way: str) -> Iterator[str]:
+def _python_peer(script: str, folder: Path, deployment: Deployment, way: str) -> Iterator[Server]:
     port = free_port()
     environ = {
         **os.environ,
@@ -128,7 +107,7 @@ def _python_peer(script: str, folder: Path, deployment: Deployment, way: str) ->
     }
     command = [str(peer_python(folder.parent)), str(_PEERS / script), way]
     with _running(f"{script.partition('_')[0]} {way}", command, folder, environ) as child:
-        yield _until_it_answers(child, f"http://127.0.0.1:{port}") + "/mcp"
+        yield Server(_until_it_answers(child, f"http://127.0.0.1:{port}") + "/mcp", child.process.pid)
 
 
 @contextmanager

@@ -40,6 +40,11 @@ class StoreMemory:
                 tables += value.get("overhead.hashtable.main", 0) + value.get("overhead.hashtable.expires", 0)
         return int(stats["dataset.bytes"]) + int(tables) - self._of("vt:flow:*")
 
+    def average(self, pattern: str) -> float:
+        """Return the bytes that a key of this pattern takes; 0 when there is none."""
+        sizes = [size or 0 for size in self._each(pattern, "memory_usage")]
+        return sum(sizes) / len(sizes) if sizes else 0.0
+
     def without_an_end(self, pattern: str) -> int:
         """Return how many keys of this pattern would stay for ever."""
         return sum(life == -1 for life in self._each(pattern, "ttl"))

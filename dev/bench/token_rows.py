@@ -11,10 +11,10 @@ from contextlib import ExitStack
 from typing import Any, Final
 
 from dev.bench import servers
-from dev.bench.load import LOAD_CORE, SERVER_CORE, BenchError, Target, pinned, run
+from dev.bench.load import LOAD_CORE, SERVER_CORE, BenchError, Target, pinned
 from dev.bench.people import code_forms, refresh_forms
-from dev.bench.rows import Plan, Row, in_turns, row
-from dev.deployment import ROOT
+from dev.bench.rows import Plan, Round, Row, by_processor, in_turns, rates, row
+from dev.deployment import AUTH, ROOT
 
 CHAINS: Final = 16
 CODES: Final = 640
@@ -27,23 +27,24 @@ def token_rows(plan: Plan) -> Iterable[Row]:
     """Measure refreshing and redeeming against `openssl speed`, and against node's oidc-provider."""
     with servers.ours(plan.folder) as deployment, ExitStack() as stack:
         issuer = deployment.issuer
-        contenders: dict[str, Callable[[], float]] = {
-            "refresh": lambda: _refreshes(plan, issuer),
-            "code": lambda: _redemptions(plan, issuer),
+        worker = deployment.process_id(AUTH)
+        contenders: dict[str, Callable[[], Round]] = {
+            "refresh": lambda: _refreshes(plan, issuer, worker),
+            "code": lambda: _redemptions(plan, issuer, worker),
             "openssl": lambda: _signatures(plan),
         }
         if plan.peers:
-            url = stack.enter_context(servers.oidc_provider(plan.folder))
-            contenders["oidc-provider"] = lambda: _client_credentials(plan, url)
+            peer = stack.enter_context(servers.oidc_provider(plan.folder))
+            contenders["oidc-provider"] = lambda: _client_credentials(plan, peer)
         measured = in_turns(plan.rounds, contenders)
     for key in ("refresh", "code"):
         name, ours = f"POST /oauth/token, {key}", measured[key]
         signed = measured["openssl"]
         yield row(f"{key} openssl", name, "openssl speed rsa2048, signatures", ours, signed, wanted=0.5)
         if plan.peers:
-            peer = measured["oidc-provider"]
+            theirs = measured["oidc-provider"]
             words = "oidc-provider 9, client_credentials"
-            yield row(f"{key} oidc-provider", name, words, ours, peer, wanted=1.2)
+            yield row(f"{key} oidc-provider", name, words, ours, theirs, wanted=1.2)
 
 
 def token_url(issuer: str) -> str:
@@ -70,19 +71,26 @@ def load_tokens(work: Mapping[str, Any], *, seconds: float, core: int | None) ->
     return rate
 
 
-def _refreshes(plan: Plan, issuer: str) -> float:
+def _refreshes(plan: Plan, issuer: str, worker: int) -> Round:
     forms = asyncio.run(refresh_forms(issuer, CHAINS))
     work = {"urls": [token_url(issuer)], "refresh": forms}
-    return load_tokens(work, seconds=plan.seconds, core=LOAD_CORE)
+
+    def refresh() -> tuple[float, float]:
+        rate = load_tokens(work, seconds=plan.seconds, core=LOAD_CORE)
+        return rate, rate * plan.seconds
+
+    return by_processor(worker, refresh)
 
 
-def _redemptions(plan: Plan, issuer: str) -> float:
+def _redemptions(plan: Plan, issuer: str, worker: int) -> Round:
     forms = asyncio.run(code_forms(issuer, plan.some(CODES)))
     work = {"urls": [token_url(issuer)], "redeem": [forms[n::CHAINS] for n in range(CHAINS)]}
-    return load_tokens(work, seconds=plan.seconds, core=LOAD_CORE)
+    return by_processor(
+        worker, lambda: (load_tokens(work, seconds=plan.seconds, core=LOAD_CORE), float(len(forms)))
+    )
 
 
-def _signatures(plan: Plan) -> float:
+def _signatures(plan: Plan) -> Round:
     openssl = shutil.which("openssl")
     if openssl is None:
         raise BenchError("openssl is not installed")
@@ -98,10 +106,13 @@ def _signatures(plan: Plan) -> float:
     found = _SIGNATURES.search(output)
     if found is None:
         raise BenchError(f"openssl speed printed something else:\n{output}")
-    return float(found.group(1))
+    # openssl counts processor time, not the clock's.
+    rate = float(found.group(1))
+    return Round(rate, rate)
 
 
-def _client_credentials(plan: Plan, url: str) -> float:
+def _client_credentials(plan: Plan, peer: servers.Server) -> Round:
     body = "grant_type=client_credentials&client_id=bench&client_secret=bench-secret"
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    return run(Target("oidc-provider", url, headers, body, []), plan.folder, seconds=plan.seconds).rate
+    asked = Target("oidc-provider", peer.url, headers, body, [], peer.process_id)
+    return rates(plan, {"oidc-provider": asked}, 1)["oidc-provider"][0]

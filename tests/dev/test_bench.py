@@ -19,7 +19,7 @@ import pytest
 from dev.bench import chart, flame, load, model, report, results
 from dev.bench.load import OWN_DRIVER, BenchError, Target
 from dev.bench.results import Group, Results
-from dev.bench.rows import Cost, Row, against_bare, in_turns, row
+from dev.bench.rows import Cost, Round, Row, against_bare, in_turns, row
 from dev.docs import benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -191,27 +191,35 @@ def test_a_call_that_fails_is_not_measured(status: int, text: str) -> None:
 def test_contenders_take_turns() -> None:
     order: list[str] = []
 
-    def measure(name: str) -> float:
+    def measure(name: str) -> Round:
         order.append(name)
-        return float(len(order))
+        return Round(len(order))
 
     measured = in_turns(2, {"a": lambda: measure("a"), "b": lambda: measure("b")})
 
     assert order == ["a", "b", "a", "b"]
-    assert measured == {"a": [1.0, 3.0], "b": [2.0, 4.0]}
+    assert measured == {"a": [Round(1), Round(3)], "b": [Round(2), Round(4)]}
 
 
 def test_a_ratio_is_of_medians_and_its_spread_of_rounds() -> None:
-    compared = row("key", "calls", "theirs", [100, 300, 200], [100, 100, 100], wanted=2.5)
+    compared = row("key", "calls", "theirs", _rounds(100, 300, 200), _rounds(100, 100, 100), wanted=2.5)
 
     assert compared.ratio == 2.0
     assert compared.spread == 1.0
     assert compared.is_met is False
 
 
+def test_a_ratio_by_processor_time_is_told_where_both_can_tell() -> None:
+    told = row("key", "calls", "theirs", [Round(10, 50)], [Round(20, 200)])
+    untold = row("key", "calls", "theirs", [Round(10, 50)], [Round(20)])
+
+    assert told.by_cpu == 0.25
+    assert untold.by_cpu is None
+
+
 def test_what_is_only_noted_is_neither_met_nor_missed() -> None:
     assert Cost("key", "memory", 5, "MB").is_met is None
-    assert row("key", "calls", "theirs", [1], [2]).is_met is None
+    assert row("key", "calls", "theirs", _rounds(1), _rounds(2)).is_met is None
 
 
 def test_results_survive_their_file(tmp_path: Path) -> None:
@@ -239,7 +247,10 @@ def test_the_terminal_says_which_row_is_not_met() -> None:
 def test_the_page_has_every_line_and_the_model() -> None:
     page = report.page(_results())
 
-    assert "| tools/call whoami, 2026-07-28 | bare | 4,000 | 16,000 | 0.25 | 10% | 0.28 | NOT MET |" in page
+    assert (
+        "| tools/call whoami, 2026-07-28 | bare | 4,000 | 16,000 | 0.25 | 10% | 0.31 | 0.28 | NOT MET |"
+        in page
+    )
     assert "## On paper" in page
     assert "| calls a second | 10,000 |" in page
 
@@ -361,6 +372,10 @@ def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def _rounds(*rates: float) -> list[Round]:
+    return [Round(rate) for rate in rates]
+
+
 def _results() -> Results:
     fast = Row(
         "tools/call whoami, 2026-07-28 bare-fast",
@@ -370,6 +385,7 @@ def _results() -> Results:
         16e3,
         0.28,
         0.1,
+        0.31,
     )
     fastmcp = replace(fast, key="tools/call whoami, 2026-07-28 fastmcp-fast", theirs=800.0, wanted=12.0)
     costs = [Cost(key, key, getattr(COSTS, name) * 1.0, "") for key, name in model.KEYS.items()]
