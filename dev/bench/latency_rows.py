@@ -14,6 +14,7 @@ from dev.local_store import any_binary
 
 SHARE: Final = 0.5
 REVOCATIONS: Final = 100
+_ROUNDS: Final = 3
 _SILENT: Final = 4
 
 
@@ -21,16 +22,17 @@ def latency_rows(plan: Plan) -> Iterable[Cost]:
     """Measure calls that are due at a steady pace, against bare uvicorn at the same pace."""
     with servers.ours(plan.folder) as deployment:
         token = asyncio.run(access_token(deployment.issuer))
+        rounds = min(plan.rounds, _ROUNDS)
         ours = target(MODERN_CALL, deployment.resource, CALLS[MODERN_CALL], [token])
         with servers.bare(plan.folder, {"/0": probe(ours)}) as server:
             bare = target("bare uvicorn", f"{server.url}/0", CALLS[MODERN_CALL], [token])
             capacity = statistics.median(
-                run(ours, plan.folder, seconds=plan.seconds).rate for _ in range(plan.rounds)
+                run(ours, plan.folder, seconds=plan.seconds).rate for _ in range(rounds)
             )
             rate, seconds = SHARE * capacity, 2 * plan.seconds
             pairs = [
                 (run_paced(ours, seconds=seconds, rate=rate), run_paced(bare, seconds=seconds, rate=rate))
-                for _ in range(plan.rounds)
+                for _ in range(rounds)
             ]
     yield from _beyond(pairs, rate)
 

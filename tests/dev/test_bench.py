@@ -290,7 +290,7 @@ def test_the_chart_is_xml_that_tells_each_number_in_words() -> None:
     words = drawn.findtext("{http://www.w3.org/2000/svg}desc")
     assert words is not None
     assert "this server 4,000" in words
-    assert len(drawn.findall("{http://www.w3.org/2000/svg}rect")) == 3
+    assert len(drawn.findall("{http://www.w3.org/2000/svg}rect")) == 4
 
 
 def test_a_chart_of_nothing_is_still_a_picture() -> None:
