@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,6 +11,7 @@ import typer
 
 from dev.bench import report, results
 from dev.bench.cost_rows import cost_rows
+from dev.bench.environments import KEPT
 from dev.bench.latency_rows import latency_rows, revocation_rows
 from dev.bench.load import OWN_DRIVER, BenchError, driver_name
 from dev.bench.mcp_rows import mcp_rows
@@ -20,6 +21,7 @@ from dev.bench.scale_rows import scale_rows
 from dev.bench.token_rows import token_rows
 from dev.deployment import NotReadyError
 from dev.docs import benchmark
+from dev.flow import FlowError
 
 GROUPS: Final[Mapping[str, Callable[[Plan], Iterable[Line]]]] = {
     "mcp": mcp_rows,
@@ -43,9 +45,7 @@ def main(
     clients: Annotated[int, typer.Option(help="How many clients to register through the API.")] = 5_000,
     check: Annotated[bool, typer.Option(help="End with status 1 when something is not met.")] = False,
     write: Annotated[bool, typer.Option(help="Write docs/benchmark.* from what is known then.")] = False,
-    folder: Annotated[Path, typer.Option(help="Where results and environments are kept.")] = Path(
-        ".run/bench"
-    ),
+    folder: Annotated[Path, typer.Option(help="Where results and environments are kept.")] = KEPT,
 ) -> None:
     """Measure the services against a bare server and against peers, on one core each."""
     if unknown := set(only or ()) - set(GROUPS):
@@ -58,7 +58,6 @@ def main(
     print(f"{results.machine()}; server on one core, load on another: {driver_name()}", flush=True)
     if driver_name() == OWN_DRIVER:
         print("(wrk is not installed; on Debian and Ubuntu: apt install wrk)")
-    known = results.read(kept)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         plan = Plan(
             seconds=1 if quick else 2,
@@ -69,9 +68,7 @@ def main(
             grants=grants,
             clients=clients,
         )
-        for name in only or GROUPS:
-            known = known.with_group(name, _measure(name, plan))
-            kept.write_text(results.to_json(known), encoding="utf-8")
+        known = _measure_all(only or list(GROUPS), plan, kept)
     _tell_model(known)
     print(f"\nKept in {kept}")
     if write:
@@ -80,16 +77,28 @@ def main(
         raise typer.Exit(1)
 
 
+def _measure_all(names: Sequence[str], plan: Plan, kept: Path) -> results.Results:
+    """Return what is known after these groups were measured; it is kept after each."""
+    known, failed = results.read(kept), []
+    for name in names:
+        try:
+            known = known.with_group(name, _measure(name, plan))
+        except (BenchError, FlowError, NotReadyError) as error:
+            print(f"\n{name}: {error}", file=sys.stderr, flush=True)
+            failed.append(name)
+        kept.write_text(results.to_json(known), encoding="utf-8")
+    if failed:
+        print(f"\nNot measured: {' '.join(failed)}", file=sys.stderr)
+        raise typer.Exit(2)
+    return known
+
+
 def _measure(name: str, plan: Plan) -> list[Line]:
     print(f"\n{report.TITLES[name]}", flush=True)
     began, lines = time.monotonic(), []
-    try:
-        for line in GROUPS[name](plan):
-            lines.append(line)
-            print(report.line(line), flush=True)
-    except (BenchError, NotReadyError) as error:
-        print(f"\n{error}", file=sys.stderr)
-        raise typer.Exit(2) from None
+    for line in GROUPS[name](plan):
+        lines.append(line)
+        print(report.line(line), flush=True)
     print(f"  ({time.monotonic() - began:.0f} s)", flush=True)
     return lines
 

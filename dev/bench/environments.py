@@ -9,6 +9,9 @@ from typing import Final
 from dev.bench.load import BenchError
 from dev.deployment import ROOT
 
+KEPT: Final = Path(".run/bench")
+"""Where environments and results are kept, seen from the project's folder."""
+
 OIDC_PROVIDER: Final = "9.11.4"
 _REQUIREMENTS: Final = ROOT / "requirements" / "bench.txt"
 _OIDC_SCRIPT: Final = ROOT / "dev" / "bench" / "peers" / "oidc_provider.mjs"

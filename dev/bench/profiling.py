@@ -14,7 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from dev.bench import flame, servers
-from dev.bench.environments import peer_python
+from dev.bench.environments import KEPT, peer_python
 from dev.bench.load import LOAD_CORE, BenchError, run
 from dev.bench.mcp_rows import CALLS, target
 from dev.bench.people import code_forms, refresh_forms
@@ -42,7 +42,7 @@ def main(
     work: Annotated[str, typer.Argument(help=f"What the worker does: one of {' '.join(_WORK)}.")] = "call",
     seconds: Annotated[int, typer.Option(help="How long to look.")] = 10,
     out: Annotated[Path | None, typer.Option(help="Where the picture goes.")] = None,
-    folder: Annotated[Path, typer.Option(help="Where environments are kept.")] = Path(".run/bench"),
+    folder: Annotated[Path, typer.Option(help="Where environments are kept.")] = KEPT,
 ) -> None:
     """Draw where a worker's time goes."""
     if work not in _WORK:
