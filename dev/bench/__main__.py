@@ -44,6 +44,7 @@ def main(
     grants: Annotated[int, typer.Option(help="How many grants to make through the API.")] = 2_000,
     clients: Annotated[int, typer.Option(help="How many clients to register through the API.")] = 5_000,
     check: Annotated[bool, typer.Option(help="End with status 1 when something is not met.")] = False,
+    show: Annotated[bool, typer.Option(help="Measure nothing; show what is kept.")] = False,
     write: Annotated[bool, typer.Option(help="Write docs/benchmark.* from what is known then.")] = False,
     folder: Annotated[Path, typer.Option(help="Where results and environments are kept.")] = KEPT,
 ) -> None:
@@ -68,13 +69,19 @@ def main(
             grants=grants,
             clients=clients,
         )
-        known = _measure_all(only or list(GROUPS), plan, kept)
+        known = _shown(results.read(kept)) if show else _measure_all(only or list(GROUPS), plan, kept)
     _tell_model(known)
     print(f"\nKept in {kept}")
     if write:
         print("Written: " + " ".join(benchmark.write(known)))
-    if check and any(line.is_met is False for name in only or GROUPS for line in known.groups[name].lines):
+    if check and any(line.is_met is False for group in known.groups.values() for line in group.lines):
         raise typer.Exit(1)
+
+
+def _shown(known: results.Results) -> results.Results:
+    for name, group in known.groups.items():
+        print(f"\n{report.TITLES[name]} ({group.at})", *map(report.line, group.lines), sep="\n")
+    return known
 
 
 def _measure_all(names: Sequence[str], plan: Plan, kept: Path) -> results.Results:

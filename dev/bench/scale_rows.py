@@ -46,7 +46,7 @@ def _replicas(
     measured = in_turns(plan.rounds, measures)
     cores = os.cpu_count()
     remark = f"load and store on the same {cores} cores"
-    for count, rates in measured.items():
+    for count, rates in list(measured.items())[1:]:
         words = f"{work}: {count} {service}"
         yield row(f"{service} x{count}", words, "one", rates, measured["1"], remark=remark)
 
