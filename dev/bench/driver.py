@@ -24,6 +24,9 @@ from urllib.parse import urlsplit
 import httptools
 
 _SEED: Final = 20
+PUT_OFF_SECONDS: Final = 5.0
+"""What a request counts as that was put off with 503: whoever sent it comes back some seconds later."""
+
 _LAST_ANSWERS_SECONDS: Final = 5.0
 """How long answers are waited for after the last request was due."""
 
@@ -77,7 +80,8 @@ class Lane:
         """Count an answer; httptools calls this."""
         self.is_free = True
         status = self._parser.get_status_code()
-        self._tally.latencies.append(time.perf_counter() - self._due)
+        taken = time.perf_counter() - self._due
+        self._tally.latencies.append(taken if status != 503 else max(taken, PUT_OFF_SECONDS))
         self._tally.statuses[status] = self._tally.statuses.get(status, 0) + 1
 
 

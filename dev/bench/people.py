@@ -1,8 +1,9 @@
 """People who connect an app, many at once: the grants, codes and refresh tokens that a load needs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import httpx
@@ -15,15 +16,28 @@ AT_ONCE: Final = 8
 Made = TypeVar("Made")
 
 
-async def refresh_forms(issuer: str, count: int) -> list[dict[str, str]]:
-    """Make so many grants; return a form for each that refreshes it."""
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A live grant: an access token, and the form that refreshes it."""
 
-    async def one(client: OAuthClient, browser: Browser) -> dict[str, str]:
+    access_token: str = field(repr=False)
+    refresh_form: Mapping[str, str] = field(repr=False)
+
+
+async def connected(issuer: str, count: int) -> list[Connected]:
+    """Connect an app so many times."""
+
+    async def one(client: OAuthClient, browser: Browser) -> Connected:
         tokens = await client.tokens(browser)
         form = {"grant_type": "refresh_token", "client_id": client.client_id}
-        return {**form, "refresh_token": tokens["refresh_token"]}
+        return Connected(tokens["access_token"], {**form, "refresh_token": tokens["refresh_token"]})
 
     return await _many(issuer, count, one)
+
+
+async def refresh_forms(issuer: str, count: int) -> list[Mapping[str, str]]:
+    """Connect an app so many times; return a form for each grant that refreshes it."""
+    return [each.refresh_form for each in await connected(issuer, count)]
 
 
 async def code_forms(issuer: str, count: int) -> list[dict[str, str]]:

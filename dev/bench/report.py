@@ -59,12 +59,18 @@ def model_lines(results: Results) -> list[str]:
 
 def page(results: Results) -> str:
     """Return docs/benchmark.md."""
-    parts = [_HEAD, "![Calls a second on one core](benchmark.svg)\n"]
+    parts = [_HEAD, _summary(results), "![Calls a second on one core](benchmark.svg)\n"]
     for name, title in TITLES.items():
         if (group := results.groups.get(name)) is not None:
             parts += [f"## {title}\n", _table(group), _source(name, group)]
     parts.append(_model(results))
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _summary(results: Results) -> str:
+    judged = [line for group in results.groups.values() for line in group.lines if line.is_met is not None]
+    met = sum(line.is_met is True for line in judged)
+    return f"Of {len(judged)} lines that are asked for something, {met} are met.\n"
 
 
 def _source(name: str, group: Group) -> str:

@@ -154,6 +154,13 @@ def test_a_paced_load_asks_as_often_as_it_was_told() -> None:
     assert len(_Answers.seen) == 53
 
 
+def test_at_a_pace_a_request_that_is_put_off_counts_as_slow() -> None:
+    with answering() as url:
+        measured = load.run_paced(target(f"{url}/503"), seconds=0.1, rate=100)
+
+    assert measured.p50 >= 5_000
+
+
 def test_each_body_is_sent_once_and_statuses_are_counted() -> None:
     bodies = [json.dumps({"number": number}) for number in range(50)]
 
