@@ -9,9 +9,11 @@ from typing import Final, TypeVar
 import httpx
 
 from dev.bench.rows import SANDBOX_TOKEN
-from dev.flow import Browser, OAuthClient, Pkce
+from dev.flow import Browser, FlowError, OAuthClient, Pkce
 
 AT_ONCE: Final = 8
+_TRIES: Final = 5
+_PAUSE_SECONDS: Final = 0.2
 
 Made = TypeVar("Made")
 
@@ -65,8 +67,20 @@ async def _many(
             visitor = await stack.enter_async_context(httpx.AsyncClient(timeout=30))
             browser = Browser(visitor, SANDBOX_TOKEN)
             own = OAuthClient(visitor, issuer, client_id=client.client_id)
-            made.extend([await one(own, browser) for _ in range(share)])
+            made.extend([await _persistently(one, own, browser) for _ in range(share)])
 
         lanes = min(AT_ONCE, count)
         await asyncio.gather(*(work(len(range(lane, count, lanes))) for lane in range(lanes)))
     return made
+
+
+async def _persistently(
+    one: Callable[[OAuthClient, Browser], Awaitable[Made]], client: OAuthClient, browser: Browser
+) -> Made:
+    """Try again as a person does, since a computer that is busy with something else makes the store slow."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await one(client, browser)
+        except FlowError:
+            await asyncio.sleep(_PAUSE_SECONDS)
+    return await one(client, browser)

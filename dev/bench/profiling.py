@@ -7,6 +7,7 @@ import asyncio
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Final
@@ -21,11 +22,12 @@ from dev.bench.people import code_forms, refresh_forms
 from dev.bench.rows import access_token
 from dev.bench.token_rows import CHAINS, load_tokens, token_url
 from dev.deployment import AUTH, MCP, Deployment, NotReadyError, Service
+from dev.flow import FlowError
 from dev.processes import start, stop
 
 SAMPLES_PER_SECOND: Final = 400
 _HEAD_START_SECONDS: Final = 2
-_CODES: Final = 2_000
+_CODES: Final = 64
 _LISTED: Final = 25
 _MCP_CALLS: Final[Mapping[str, str]] = {
     "call": "tools/call whoami, 2026-07-28",
@@ -51,7 +53,7 @@ def main(
     try:
         with tempfile.TemporaryDirectory(dir=folder) as place:
             stacks = flame.read(_record(work, seconds, Path(place).resolve()))
-    except (BenchError, NotReadyError) as error:
+    except (BenchError, FlowError, NotReadyError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from None
     service = MCP if work in _MCP_CALLS else AUTH
@@ -100,15 +102,17 @@ def _load(
         run(asked, folder, seconds=_HEAD_START_SECONDS)
         return MCP, lambda: run(asked, folder, seconds=seconds)
     if work == "connect":
-        return AUTH, lambda: _connect(deployment.issuer)
+        return AUTH, lambda: _connect(deployment.issuer, seconds)
     forms = asyncio.run(refresh_forms(deployment.issuer, CHAINS))
     refreshing = {"urls": [token_url(deployment.issuer)], "refresh": forms}
     return AUTH, lambda: load_tokens(refreshing, seconds=seconds, core=LOAD_CORE)
 
 
-def _connect(issuer: str) -> None:
-    forms = asyncio.run(code_forms(issuer, _CODES))
-    load_tokens({"urls": [token_url(issuer)], "redeem": [forms]}, seconds=0, core=LOAD_CORE)
+def _connect(issuer: str, seconds: int) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        forms = asyncio.run(code_forms(issuer, _CODES))
+        load_tokens({"urls": [token_url(issuer)], "redeem": [forms]}, seconds=0, core=LOAD_CORE)
 
 
 if __name__ == "__main__":
