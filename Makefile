@@ -100,8 +100,11 @@ mutation: setup ## Break each rule, one change at a time, and see whether a test
 overload: setup ## More than a replica can serve, and 5,000 clients that all refresh at once
 	@$(PY) -m dev.overload $(ARGS)
 
-bench: setup ## Measure against bare uvicorn and FastMCP, on one core each (ARGS=--quick)
+bench: setup ## Measure against bare uvicorn, FastMCP, the SDK, oidc-provider, on one core each (ARGS=--quick)
 	@$(PY) -m dev.bench $(ARGS)
+
+profile: setup ## Draw where a worker's time goes under load, as a flame graph (ARGS="refresh --out …")
+	@$(PY) -m dev.bench.profiling $(ARGS)
 
 check: lint types imports spell ## Everything a machine can say about the code without running it
 
@@ -126,7 +129,7 @@ docs: setup ## Write the documents that are made from code
 	@$(PY) -m dev.docs
 
 lock: setup ## Write requirements/ from pyproject.toml (UPGRADE=1: newest versions)
-	@for set in auth auth-otel mcp mcp-otel dev interop; do \
+	@for set in auth auth-otel mcp mcp-otel dev interop bench; do \
 		echo "requirements/$$set.txt"; \
 		$(PY) -m uv pip compile pyproject.toml $$(printf -- '--extra %s ' $$(echo $$set | tr - ' ')) --output-file requirements/$$set.txt \
 			--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \

@@ -32,7 +32,9 @@ PROMISED_SECONDS: Final = 1.0
 SPARE_SECONDS: Final = 1.0
 """How much later than FRESH_SECONDS an answer may have been on its way."""
 
-_CUT_OFF: Final = 20
+CUT_OFF: Final = 20
+"""How many tokens are revoked while one replica's link to the store is silent."""
+
 _LOAD_CONNECTIONS: Final = 24
 _POLL_SECONDS: Final = 0.002
 
@@ -91,7 +93,7 @@ def main(
 ) -> None:
     """Revoke tokens one after the other; end with status 1 when one was accepted for too long."""
     with tempfile.TemporaryDirectory() as folder:
-        tally = asyncio.run(_measure(any_binary(), Path(folder), samples, rate))
+        tally = asyncio.run(measure(any_binary(), Path(folder), samples, rate))
     total = sum(tally.answers.values())
     typer.echo(f"{REPLICAS} replicas, {total} calls meanwhile: {_shares(tally)}")
     typer.echo(
@@ -117,7 +119,8 @@ def _shares(tally: Tally) -> str:
     return ", ".join(f"{count} times {status}" for status, count in sorted(tally.answers.items()))
 
 
-async def _measure(binary: Binary, folder: Path, samples: int, rate: int) -> Tally:
+async def measure(binary: Binary, folder: Path, samples: int, rate: int, *, cut_off: int = CUT_OFF) -> Tally:
+    """Revoke so many tokens while `rate` calls a second are made, then `cut_off` more with a silent link."""
     tally = Tally()
     async with (
         open_world(binary, folder, auth=1, mcp=REPLICAS) as world,
@@ -127,7 +130,7 @@ async def _measure(binary: Binary, folder: Path, samples: int, rate: int) -> Tal
         await client.register(token_endpoint_auth_method="none")
         async with httpx.AsyncClient(timeout=30) as visitor:
             browser = Browser(visitor, SANDBOX_TOKEN)
-            grants = [await client.tokens(browser) for _ in range(samples + _CUT_OFF + 1)]
+            grants = [await client.tokens(browser) for _ in range(samples + cut_off + 1)]
         steady = str(grants.pop()["access_token"])
         with _busy(folder):
             load = asyncio.create_task(_load(world, tally, steady, rate))

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-SETS = ("auth", "auth-otel", "mcp", "mcp-otel", "dev", "interop")
+SETS = ("auth", "auth-otel", "mcp", "mcp-otel", "dev", "interop", "bench")
 # Put together here, so that this file does not contain what it looks for.
 REGISTRIES = ("pypi" + ".org", "python" + "hosted.org", "npmjs" + ".org", "docker" + ".io", "ghcr" + ".io")
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work|root|home/\w+|Users/\w+)(?![\w-])")

@@ -3,18 +3,20 @@
 import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from dev.bench import servers
-from dev.bench.load import Target
-from dev.bench.rows import Plan, Row, access_token, compare
-from dev.deployment import Deployment
+from dev.bench.load import Target, probe
+from dev.bench.rows import Plan, Row, access_token, against_bare, rates, row
+from dev.bench.servers import FAST, PLAIN
+from dev.deployment import MCP, Deployment
 from dev.flow import claims_of
 from dev.mcp_messages import McpRequest, handshake, modern
 
@@ -27,53 +29,104 @@ CALLS: Final[Mapping[str, McpRequest]] = {
     "tools/call whoami, 2026-07-28": modern("tools/call", {"name": "whoami", "arguments": {}}),
     "tools/call whoami, 2025-11-25": handshake("tools/call", {"name": "whoami", "arguments": {}}),
 }
+MODERN_CALL: Final = "tools/call whoami, 2026-07-28"
+
+NOTED_ROUNDS: Final = 2
+"""Rounds of what is only noted: the peers as their packages alone run them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """Somebody to be held against: what a program and a person call it, and what is asked of the ratio."""
+
+    key: str
+    words: str
+    way: str
+    process_id: int
+    urls: Mapping[str, str] = field(repr=False)
+    wanted: float | None = None
+    remark: str = ""
 
 
 def mcp_rows(plan: Plan) -> Iterable[Row]:
-    """Measure authenticated requests that ask Val Town nothing, against the floor and against FastMCP."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-    with servers.ours(plan.folder, OAUTH_JWT_PRIVATE_KEY=pem) as deployment:
-        token = asyncio.run(access_token(deployment))
-        bodies = asyncio.run(_answers(deployment, token))
-        paths = {name: f"/{number}" for number, name in enumerate(bodies)}
-        with servers.bare(plan.folder, {paths[name]: body for name, body in bodies.items()}) as bare_url:
-            for name, request in CALLS.items():
-                yield compare(
-                    plan,
-                    name,
-                    "bare uvicorn, same bytes",
-                    target(name, deployment.resource, request, [token]),
-                    target(f"bare, {name}", bare_url + paths[name], request, [token]),
-                    wanted=0.28,
+    """Measure authenticated requests that ask Val Town nothing, against the floor and against peers."""
+    pem = signing_key()
+    with servers.ours(plan.folder, OAUTH_JWT_PRIVATE_KEY=pem) as deployment, ExitStack() as stack:
+        token = asyncio.run(access_token(deployment.issuer))
+        worker = deployment.process_id(MCP)
+        targets = {
+            name: replace(target(name, deployment.resource, CALLS[name], [token]), process_id=worker)
+            for name in CALLS
+        }
+        bodies = {name: probe(each) for name, each in targets.items()}
+        contenders = [*_floor(plan, stack, bodies), *_peers(plan, stack, deployment)]
+        for name in CALLS:
+            for way, rounds in ((FAST, plan.rounds), (PLAIN, min(plan.rounds, NOTED_ROUNDS))):
+                yield from _compared(
+                    plan, name, targets[name], [c for c in contenders if c.way == way], rounds
                 )
         yield _fresh_row(plan, deployment, token, pem)
-        if plan.peers:
-            with servers.fastmcp(plan.folder, deployment) as peer_url:
-                for name, request in CALLS.items():
-                    yield compare(
-                        plan,
-                        name,
-                        "FastMCP, JWTVerifier, stateless",
-                        target(name, deployment.resource, request, [token]),
-                        target(f"FastMCP, {name}", peer_url, request, [token]),
-                        wanted=12.0,
-                    )
+
+
+def _floor(plan: Plan, stack: ExitStack, bodies: Mapping[str, str]) -> Iterable[Contender]:
+    paths = {name: f"/{number}" for number, name in enumerate(bodies)}
+    prepared = {paths[name]: body for name, body in bodies.items()}
+    words = {FAST: "bare uvicorn, same bytes", PLAIN: "bare uvicorn, h11 and asyncio"}
+    for way in (FAST, PLAIN):
+        server = stack.enter_context(servers.bare(plan.folder, prepared, way))
+        wanted, remark = against_bare(0.28) if way == FAST else (None, "")
+        urls = {name: server.url + path for name, path in paths.items()}
+        yield Contender(f"bare-{way}", words[way], way, server.process_id, urls, wanted, remark)
+
+
+def _peers(plan: Plan, stack: ExitStack, deployment: Deployment) -> Iterable[Contender]:
+    if not plan.peers:
+        return
+    for key, open_peer, words, wanted in (
+        ("fastmcp", servers.fastmcp, "FastMCP, JWTVerifier, stateless", 12.0),
+        ("sdk", servers.sdk, "mcp SDK, TokenVerifier, stateless", None),
+    ):
+        for way in (FAST, PLAIN):
+            server = stack.enter_context(open_peer(plan.folder, deployment, way))
+            named = words if way == FAST else f"{words.partition(',')[0]}, as its package runs it"
+            asked = wanted if way == FAST else None
+            urls = dict.fromkeys(CALLS, server.url)
+            yield Contender(f"{key}-{way}", named, way, server.process_id, urls, asked)
+
+
+def _compared(
+    plan: Plan, name: str, ours: Target, contenders: Sequence[Contender], rounds: int
+) -> Iterable[Row]:
+    targets = {"ours": ours}
+    for one in contenders:
+        asked = target(f"{one.words}, {name}", one.urls[name], CALLS[name], ours.tokens)
+        targets[one.key] = replace(asked, process_id=one.process_id)
+        probe(targets[one.key])
+    measured = rates(plan, targets, rounds)
+    for one in contenders:
+        yield row(
+            f"{name} {one.key}",
+            name,
+            one.words,
+            measured["ours"],
+            measured[one.key],
+            wanted=one.wanted,
+            remark=one.remark,
+        )
 
 
 def _fresh_row(plan: Plan, deployment: Deployment, token: str, pem: str) -> Row:
     name = "tools/list, 2026-07-28"
-    tokens = _mint(token, pem, FRESH_TOKENS if plan.rounds > 1 else FRESH_TOKENS // 2)
-    return compare(
-        plan,
-        "first use of a token (signature verified)",
-        "repeated use",
-        target("first use", deployment.resource, CALLS[name], tokens),
-        target("repeated use", deployment.resource, CALLS[name], [token]),
-        wanted=0.45,
-    )
+    tokens = mint(token, pem, FRESH_TOKENS // 2 if plan.quick else FRESH_TOKENS)
+    targets = {
+        "first": target("first use", deployment.resource, CALLS[name], tokens),
+        "again": target("repeated use", deployment.resource, CALLS[name], [token]),
+    }
+    worker = deployment.process_id(MCP)
+    asked = {key: replace(each, process_id=worker) for key, each in targets.items()}
+    measured = rates(plan, asked, plan.rounds)
+    words = "first use of a token (signature verified)"
+    return row("first-use", words, "repeated use", measured["first"], measured["again"], wanted=0.45)
 
 
 def target(name: str, url: str, request: McpRequest, tokens: Sequence[str]) -> Target:
@@ -82,15 +135,16 @@ def target(name: str, url: str, request: McpRequest, tokens: Sequence[str]) -> T
     return Target(name, url, headers, json.dumps(request.body), tokens)
 
 
-async def _answers(deployment: Deployment, token: str) -> dict[str, str]:
-    async with httpx.AsyncClient() as http:
-        return {
-            name: (await request.send(http, deployment.resource, token)).raise_for_status().text
-            for name, request in CALLS.items()
-        }
+def signing_key() -> str:
+    """Return a new signing key (PEM), for a deployment whose tokens are to be minted here."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
 
 
-def _mint(token: str, pem: str, count: int) -> list[str]:
+def mint(token: str, pem: str, count: int) -> list[str]:
+    """Return so many further tokens of the same grant, signed with this key."""
     key = RSAKey.import_key(pem)
     header = {"alg": "RS256", "typ": "at+jwt", "kid": key.thumbprint()}
     claims = claims_of(token)

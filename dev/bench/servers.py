@@ -1,27 +1,38 @@
-"""What is measured, each as a process on the server core: our two services, bare uvicorn, FastMCP."""
+"""What is measured, each as a process on the server core: our two services, bare uvicorn, the peers."""
 
 import json
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import httpx
 
+from dev.bench.environments import node_home, peer_python, tool
 from dev.bench.load import LOAD_CORE, SERVER_CORE, BenchError, pinned
 from dev.deployment import AUTH, MCP, ROOT, SANDBOX, Deployment, deploy
 from dev.processes import Child, free_port, start, stop
 from dev.store import open_store
 
-OIDC_PROVIDER: Final = "9.11.4"
-_PEER_REQUIREMENTS: Final = ROOT / "requirements" / "bench.txt"
+FAST: Final = "fast"
+PLAIN: Final = "plain"
+"""Of bare uvicorn and the peers: with uvloop and httptools, and JSON; or as the package alone runs."""
+
+_UVICORN: Final = {FAST: ("httptools", "uvloop"), PLAIN: ("h11", "asyncio")}
+_PEERS: Final = ROOT / "dev" / "bench" / "peers"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that is no service of ours: where it is asked, and its process."""
+
+    url: str
+    process_id: int
 
 
 @contextmanager
@@ -31,30 +42,61 @@ def ours(folder: Path, **settings: str) -> Iterator[Deployment]:
     folder = Path(tempfile.mkdtemp(dir=folder))
     with open_store({"PATH": os.environ.get("PATH", "")}, folder / "store") as store:
         if store.child is not None:
-            _pin(store.child.process.pid, LOAD_CORE)
+            pin(store.child.process.pid, LOAD_CORE)
         with deploy(store.url, folder, **settings) as deployment:
-            _pin(deployment.process_id(SANDBOX), LOAD_CORE)
+            pin(deployment.process_id(SANDBOX), LOAD_CORE)
             for service in (AUTH, MCP):
-                _pin(deployment.process_id(service), SERVER_CORE)
+                pin(deployment.process_id(service), SERVER_CORE)
             yield deployment
 
 
 @contextmanager
-def bare(folder: Path, bodies: Mapping[str, str]) -> Iterator[str]:
-    """Run bare uvicorn that answers these bodies by path; yield its URL."""
+def bare(folder: Path, bodies: Mapping[str, str], way: str = FAST) -> Iterator[Server]:
+    """Run bare uvicorn that answers these bodies by path; yield it, with its URL without a path."""
     prepared = folder / "bodies.json"
     prepared.write_text(json.dumps(bodies), encoding="utf-8")
-    port = free_port()
+    port, (http, loop) = free_port(), _UVICORN[way]
     command = [sys.executable, "-m", "uvicorn", "dev.bench.bare:app", "--port", str(port), "--no-access-log"]
-    command += ["--http", "httptools", "--loop", "uvloop", "--lifespan", "off", "--log-level", "warning"]
+    command += ["--http", http, "--loop", loop, "--lifespan", "off", "--log-level", "warning"]
     environ = {**os.environ, "BENCH_BODIES": str(prepared), "PYTHONPATH": str(ROOT)}
-    with _running("bare uvicorn", command, folder, environ) as child:
-        yield _until_it_answers(child, f"http://127.0.0.1:{port}")
+    with _running(f"bare uvicorn {way}", command, folder, environ) as child:
+        yield Server(_until_it_answers(child, f"http://127.0.0.1:{port}"), child.process.pid)
 
 
 @contextmanager
-def fastmcp(folder: Path, deployment: Deployment) -> Iterator[str]:
-    """Run FastMCP for the same access tokens; yield the URL of its endpoint."""
+def fastmcp(folder: Path, deployment: Deployment, way: str = FAST) -> Iterator[Server]:
+    """Run FastMCP for the same access tokens; yield its endpoint."""
+    with _python_peer("fastmcp_server.py", folder, deployment, way) as server:
+        yield server
+
+
+@contextmanager
+def sdk(folder: Path, deployment: Deployment, way: str = FAST) -> Iterator[Server]:
+    """Run the official SDK's server for the same access tokens; yield its endpoint."""
+    with _python_peer("sdk_server.py", folder, deployment, way) as server:
+        yield server
+
+
+@contextmanager
+def oidc_provider(folder: Path) -> Iterator[Server]:
+    """Run node's oidc-provider; yield its token endpoint."""
+    port = free_port()
+    home = node_home(folder.parent)
+    environ = {**os.environ, "BENCH_PORT": str(port), "NODE_ENV": "production"}
+    command = [tool("node"), str(home / "oidc_provider.mjs")]
+    with _running("oidc-provider", command, folder, environ) as child:
+        yield Server(_until_it_answers(child, f"http://127.0.0.1:{port}") + "/token", child.process.pid)
+
+
+def pin(process_id: int, core: int) -> None:
+    """Keep a running process on one core, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        for thread in Path(f"/proc/{process_id}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {core})
+
+
+@contextmanager
+def _python_peer(script: str, folder: Path, deployment: Deployment, way: str) -> Iterator[Server]:
     port = free_port()
     environ = {
         **os.environ,
@@ -63,56 +105,9 @@ def fastmcp(folder: Path, deployment: Deployment) -> Iterator[str]:
         "BENCH_JWKS": f"{deployment.issuer}/.well-known/jwks.json",
         "BENCH_AUDIENCE": deployment.resource,
     }
-    command = [str(_peer_python(folder.parent)), str(ROOT / "dev" / "bench" / "peer.py")]
-    with _running("FastMCP", command, folder, environ) as child:
-        yield _until_it_answers(child, f"http://127.0.0.1:{port}") + "/mcp"
-
-
-@contextmanager
-def oidc_provider(folder: Path) -> Iterator[str]:
-    """Run node's oidc-provider; yield the URL of its token endpoint."""
-    port = free_port()
-    home = _node_home(folder.parent)
-    environ = {**os.environ, "BENCH_PORT": str(port), "NODE_ENV": "production"}
-    with _running("oidc-provider", [_tool("node"), str(home / "peer.mjs")], folder, environ) as child:
-        yield _until_it_answers(child, f"http://127.0.0.1:{port}") + "/token"
-
-
-def _node_home(folder: Path) -> Path:
-    """Return the folder with oidc-provider and its script, filled when it is missing."""
-    home = folder / "node"
-    home.mkdir(exist_ok=True)
-    if not (home / "node_modules" / "oidc-provider").exists():
-        print("Installing oidc-provider …", flush=True)
-        install = [_tool("npm"), "install", "--no-audit", "--no-fund", f"oidc-provider@{OIDC_PROVIDER}"]
-        (home / "package.json").write_text('{"private": true, "type": "module"}\n', encoding="utf-8")
-        if subprocess.run(install, check=False, capture_output=True, cwd=home).returncode:
-            raise BenchError("oidc-provider could not be installed; leave it out with --without-peers")
-    shutil.copy(ROOT / "dev" / "bench" / "peer.mjs", home)
-    return home
-
-
-def _tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise BenchError(f"{name} is not installed; leave out what needs it with --without-peers")
-    return found
-
-
-def _peer_python(folder: Path) -> Path:
-    """Return the Python of FastMCP's environment, made when it is missing or older than its requirements."""
-    home = folder / "peer"
-    python = home / "bin" / "python"
-    done = home / ".installed"
-    if not done.exists() or done.stat().st_mtime < _PEER_REQUIREMENTS.stat().st_mtime:
-        print("Installing FastMCP into an environment of its own …", flush=True)
-        venv.create(home, with_pip=True, clear=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        install += ["--no-warn-script-location", "--require-hashes", "--requirement", str(_PEER_REQUIREMENTS)]
-        if subprocess.run(install, check=False, capture_output=True).returncode:
-            raise BenchError("FastMCP could not be installed; leave it out with --without-peers")
-        done.touch()
-    return python
+    command = [str(peer_python(folder.parent)), str(_PEERS / script), way]
+    with _running(f"{script.partition('_')[0]} {way}", command, folder, environ) as child:
+        yield Server(_until_it_answers(child, f"http://127.0.0.1:{port}") + "/mcp", child.process.pid)
 
 
 @contextmanager
@@ -138,9 +133,3 @@ def _until_it_answers(child: Child, url: str) -> str:
             else:
                 return url
     raise BenchError(f"{child.name} did not start. Its log:\n{child.last_lines()}")
-
-
-def _pin(process_id: int, core: int) -> None:
-    if hasattr(os, "sched_setaffinity"):
-        for thread in Path(f"/proc/{process_id}/task").iterdir():
-            os.sched_setaffinity(int(thread.name), {core})

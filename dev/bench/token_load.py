@@ -1,10 +1,11 @@
 """The load of the token endpoint: chains of requests, each made from the answer before.
 
-A process of its own on the load core, `python -m dev.bench.token_load <seconds>`: takes the chains as JSON on
-standard input; prints how many answers a second came, as JSON.
+A process of its own, `python -m dev.bench.token_load <seconds>`: takes the chains, and the URLs of the
+replicas that they ask in turn, as JSON on standard input; prints how many answers a second came, as JSON.
 """
 
 import asyncio
+import itertools
 import json
 import sys
 import time
@@ -45,10 +46,11 @@ async def _answered(wire: Wire, form: Mapping[str, str]) -> dict[str, Any]:
 async def main(seconds: float, work: Mapping[str, Any]) -> None:
     """Run all chains at once and print the rate."""
     began = time.perf_counter()
+    urls = itertools.cycle(work["urls"])
     if "refresh" in work:
-        chains = [refresh_chain(work["url"], form, began + seconds) for form in work["refresh"]]
+        chains = [refresh_chain(next(urls), form, began + seconds) for form in work["refresh"]]
     else:
-        chains = [redeem_all(work["url"], forms) for forms in work["redeem"]]
+        chains = [redeem_all(next(urls), forms) for forms in work["redeem"]]
     done = sum(await asyncio.gather(*chains))
     print(json.dumps({"rate": done / (time.perf_counter() - began)}))
 
