@@ -32,6 +32,9 @@ LATE_SECONDS: Final = 0.05
 GRACE_SECONDS: Final = 0.01
 """How long a reply that is due has left: a loop that was busy elsewhere may not have looked for it yet."""
 
+_NOTHING: Final = object()
+"""Of the reader: no reply is complete. Its own word for that is False, which is a reply, too."""
+
 Command = tuple[Any, ...]
 """A name, which may have several words, and arguments: text, bytes or numbers."""
 
@@ -132,7 +135,10 @@ class _Link(asyncio.Protocol):
         self.connection = connection
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader(
-            protocolError=InvalidResponse, replyError=BaseParser.parse_error, encoding="utf-8"
+            protocolError=InvalidResponse,
+            replyError=BaseParser.parse_error,
+            encoding="utf-8",
+            notEnoughData=_NOTHING,
         )
         self._unsent: list[_Waiting] = []
         self._waiting: deque[_Waiting] = deque()
@@ -177,7 +183,7 @@ class _Link(asyncio.Protocol):
         """Give replies to those who wait for them."""
         self._reader.feed(data)
         try:
-            while (reply := self._reader.gets()) is not False:
+            while (reply := self._reader.gets()) is not _NOTHING:
                 # Nothing is subscribed to here.
                 if isinstance(reply, hiredis.PushNotification):
                     continue

@@ -28,6 +28,11 @@ async def test_an_error_is_told_to_whoever_made_it_alone(redis: Redis) -> None:
     assert right == "1"
 
 
+async def test_a_reply_that_is_false_is_a_reply(redis: Redis) -> None:
+    false = redis.execute_command("EVAL", "redis.setresp(3); return false", 0)
+    assert await asyncio.gather(false, redis.echo("behind")) == [False, "behind"]
+
+
 async def test_what_cannot_be_sent_is_told_to_whoever_asked_alone(redis: Redis) -> None:
     wrong, right = await asyncio.gather(redis.echo("\ud800"), redis.echo("well"), return_exceptions=True)
     assert isinstance(wrong, UnicodeEncodeError)
