@@ -187,7 +187,7 @@ def create_app(
     _add_routes(app, redis, keyring, clock, watch)
     add_error_handlers(app)
     add_middleware(app, settings)
-    app.add_direct("POST", app.state.base_path + token.PATH, token.direct(services), route=token.PATH)
+    app.add_direct(app.state.base_path + token.PATH, token.direct(services), method="POST", route=token.PATH)
     return app
 
 

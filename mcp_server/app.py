@@ -4,7 +4,6 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
 
 import httpx
 import mcp_types
@@ -12,7 +11,7 @@ from fastapi import FastAPI, Request
 from redis.asyncio import Redis
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from mcp_server.auth.issuer import IssuerMetadata
 from mcp_server.endpoints.bearer import LEGACY_HEADER, Guard
@@ -33,7 +32,6 @@ from mcp_server.services import Services
 from mcp_server.settings import McpSettings
 from mcp_server.tools.catalog import build_registry
 from mcp_server.usage_recorder import UsageRecorder
-from shared import tracing
 from shared.audit.heads import HeadStore
 from shared.audit.log import AuditLog
 from shared.background import running
@@ -48,12 +46,12 @@ from shared.settings import SettingsError
 from shared.usage import UsageStore
 from shared.valtown.fair_share import FairShares
 from shared.web.cors import CorsRule, CorsRules
+from shared.web.direct import DirectApplication
 from shared.web.edge import Edge
 from shared.web.health import health_router
 from shared.web.overload import OverloadPolicy
-from shared.web.request_id import ROUTE
 from shared.web.security_headers import security_headers
-from shared.web.spans import ServerSpanMiddleware, telemetry
+from shared.web.spans import telemetry
 
 INSTRUCTIONS = (
     "Tools that work in the Val Town account of the person who approved this connection: vals (small "
@@ -147,9 +145,7 @@ def create_app(
             if oauth:
                 await audit.flush_heads(heads)
 
-    app = _Application(
-        McpEndpoint(services, paths=_endpoint_paths(settings)),
-        paths=_endpoint_paths(settings),
+    app = DirectApplication(
         openapi_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
@@ -158,39 +154,15 @@ def create_app(
         telemetry=telemetry(),
     )
     app.state.services = services
+    endpoint = McpEndpoint(services, paths=_endpoint_paths(settings))
+    for path in _endpoint_paths(settings):
+        # MCP answers every method and every error itself.
+        app.add_direct(path, endpoint, route=ENDPOINT_PATH, below=True)
     app.include_router(metadata_router(settings))
     checks = readiness(oauth, redis, clock)
     app.include_router(home_router(settings, features.tools, checks))
     app.include_router(health_router(checks, gauge=gauge_of(oauth, usage)))
     return app
-
-
-class _Application(FastAPI):
-    """FastAPI for everything but MCP itself, which goes straight from our middleware to its endpoint.
-
-    MCP answers every method and every error itself, so routing and FastAPI's own middleware would only cost.
-    """
-
-    def __init__(self, endpoint: ASGIApp, *, paths: frozenset[str], **arguments: Any) -> None:
-        """Take the MCP endpoint, the paths it serves with all below them, and what FastAPI takes."""
-        super().__init__(**arguments)
-        self._paths = tuple(paths)
-        self._direct = endpoint
-        for middleware in reversed(arguments["middleware"]):
-            self._direct = middleware.cls(self._direct, *middleware.args, **middleware.kwargs)
-        if tracing.provider() is not None:
-            self._direct = ServerSpanMiddleware(self._direct, route=ENDPOINT_PATH)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
-        if scope["type"] == "http" and self._is_mcp(scope["path"]):
-            scope[ROUTE] = ENDPOINT_PATH
-            await self._direct(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
-
-    def _is_mcp(self, path: str) -> bool:
-        return path in self._paths or any(path.startswith(f"{own}/") for own in self._paths)
 
 
 def _endpoint_paths(settings: McpSettings) -> frozenset[str]:
