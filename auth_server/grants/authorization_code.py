@@ -95,6 +95,7 @@ class AuthorizationCodeGrant:
                 client_id=client.client_id,
                 redirect_uri=form.get("redirect_uri"),
                 code_challenge=challenge,
+                subject=grant.subject,
                 version=grant.version,
                 refresh_hash=None if refresh is None else refresh.token_hash,
             )

@@ -91,6 +91,7 @@ class RefreshTokenGrant:
                 grant_id=grant.grant_id,
                 client_id=client.client_id,
                 generation=presented.generation,
+                subject=grant.subject,
                 version=grant.version,
                 presented_hash=presented.token_hash,
                 successor_hash=successor.token_hash,

@@ -87,8 +87,9 @@ class CodeRedemption:
     client_id: str
     redirect_uri: str | None
     code_challenge: str
+    subject: str
     version: int
-    """Of the grant, when the access token was made that goes out."""
+    """Both of the grant, when the access token was made that goes out."""
     refresh_hash: str | None
     """Of the first refresh token; None when the client gets none."""
 
@@ -100,8 +101,9 @@ class RefreshRotation:
     grant_id: str
     client_id: str
     generation: int
+    subject: str
     version: int
-    """Of the grant, when the access token was made that goes out."""
+    """Both of the grant, when the access token was made that goes out."""
     presented_hash: str
     successor_hash: str
     sealed_response: str

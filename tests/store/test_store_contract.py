@@ -22,7 +22,7 @@ from auth_server.store.redis.pending_authorizations import RedisPendingAuthoriza
 from shared.clock import Clock
 from shared.key_check import KeyCheck, WrongEncryptionKeyError
 from shared.oauth.signatures import PUBLISHED_BEFORE_USE
-from shared.redis.client import connect
+from shared.redis.client import StoreError, connect
 from shared.revocation import deny_key
 from shared.sealing import Sealer
 from tests.requirements import requirement
@@ -80,6 +80,7 @@ async def pending_code(store: RedisGrantStore) -> CodeRedemption:
         client_id=grant.client_id,
         redirect_uri=code.redirect_uri,
         code_challenge=code.code_challenge,
+        subject=grant.subject,
         version=0,
         refresh_hash="refresh-1",
     )
@@ -93,6 +94,7 @@ async def active_grant(store: RedisGrantStore) -> RefreshRotation:
         grant_id=redemption.grant_id,
         client_id=redemption.client_id,
         generation=1,
+        subject=redemption.subject,
         version=0,
         presented_hash="refresh-1",
         successor_hash="refresh-2",
@@ -110,6 +112,18 @@ async def test_a_code_is_redeemed_exactly_once(grants: list[RedisGrantStore]) ->
         assert outcomes.count(Redemption.REUSED) == 1
         assert outcomes.count(Redemption.UNKNOWN) == CLIENTS - 2
         assert await grants[0].find(redemption.grant_id) is None
+
+
+async def test_tokens_made_for_another_person_never_go_out(grants: list[RedisGrantStore]) -> None:
+    store = grants[0]
+    redemption = await pending_code(store)
+    with pytest.raises(StoreError):
+        await store.redeem(replace(redemption, subject="user_b"))
+    assert await store.redeem(redemption) is Redemption.OK
+    rotation = await active_grant(store)
+    with pytest.raises(StoreError):
+        await store.rotate(replace(rotation, subject="user_b"))
+    assert await store.rotate(rotation) == (Rotation.OK, None)
 
 
 @requirement("O13", "C56")

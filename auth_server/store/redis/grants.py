@@ -196,6 +196,7 @@ class RedisGrantStore:
                 CHANNEL,
                 TOMBSTONE_LIFETIME * 1000,
                 redemption.version,
+                redemption.subject,
             ],
         )
         outcome = Redemption(result)
@@ -230,6 +231,7 @@ class RedisGrantStore:
                 TOMBSTONE_LIFETIME * 1000,
                 rotation.version,
                 rotation.epoch,
+                rotation.subject,
             ],
         )
         outcome = Rotation(result)

@@ -5,6 +5,7 @@
 --       6 redirect uri   7 code challenge made from the verifier   8 refresh token hash ('' for none)
 --       9 refresh token life (ms)   10 access token life (ms)   11 clock skew (s)   12 feed channel
 --       13 tombstone life (ms)   14 version of the grant that the access token was made for
+--       15 person whom the access token was made for
 -- Returns a Redemption. 'ok' at most once per code; 'reused' has revoked the grant; all others changed nothing.
 -- 'changed': the person narrowed the grant since the token was made.
 --
@@ -30,6 +31,11 @@ end
 if tonumber(code.expires_at) <= now then return 'expired' end
 if status ~= 'pending' then return 'revoked' end
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[14] then return 'changed' end
+
+-- What the token says was read before; should it have been another's record, nobody may get it.
+if redis.call('HGET', KEYS[1], 'subject') ~= ARGV[15] then
+  return redis.error_reply('ERR the grant is another person\'s')
+end
 
 local ends_at = tonumber(redis.call('HGET', KEYS[1], 'ends_at'))
 local life = tonumber(ARGV[10])

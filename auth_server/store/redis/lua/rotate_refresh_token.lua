@@ -6,6 +6,7 @@
 --       10 access token life (ms)   11 clock skew (s)   12 feed channel   13 tombstone life (ms)
 --       14 version of the grant that the access token was made for
 --       15 epoch of the store in which a token that is ahead is healed, or ''
+--       16 person whom the access token was made for
 -- Returns {Rotation, sealed response or ''}. 'ok' once per generation; 'replayed' repeats the first answer;
 -- 'reused' has revoked the grant; all others changed nothing. 'changed': the person narrowed the grant since the
 -- token was made. 'ahead': of a generation that was never recorded here, because the store lost it. With an epoch it
@@ -18,6 +19,8 @@ for i = 1, #flat, 2 do grant[flat[i]] = flat[i + 1] end
 if grant.status == nil then return { 'unknown', '' } end
 if grant.client ~= ARGV[3] then return { 'wrong_client', '' } end
 if grant.status ~= 'active' then return { 'revoked', '' } end
+-- What the token says was read before; should it have been another's record, nobody may get it.
+if grant.subject ~= ARGV[16] then return redis.error_reply('ERR the grant is another person\'s') end
 local generation = tonumber(grant.generation)
 local presented = tonumber(ARGV[4])
 local ahead = presented > generation
