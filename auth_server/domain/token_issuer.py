@@ -207,4 +207,4 @@ class TokenIssuer:
 
 
 def _mac(key: bytes, body: bytes) -> bytes:
-    return hmac.new(key, body, "sha256").digest()[:_MAC_BYTES]
+    return hmac.digest(key, body, "sha256")[:_MAC_BYTES]

@@ -1,8 +1,7 @@
 """The store's client, with every command, transaction and script timed, and its faults counted."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -53,22 +52,36 @@ class MeasuredPipeline(Pipeline):
             return await super().execute(raise_on_error)
 
 
-@contextmanager
-def measured(operation: str) -> Iterator[None]:
-    """Time what is done with the store under a name, and count it when it fails."""
-    started = time.perf_counter()
-    try:
-        with tracing.store_span(operation):
-            yield
-    except NoScriptError:
-        # A store that was restarted: the script is sent, and runs.
-        raise
-    except RedisError as error:
-        reason = next((name for kind, name in _REASONS if isinstance(error, kind)), OTHER)
-        STORE_ERRORS.inc(operation, reason)
-        raise
-    finally:
-        STORE_SECONDS.of(operation).observe(time.perf_counter() - started)
+class _Measured:
+    """A block in which one thing is done with the store."""
+
+    __slots__ = ("_operation", "_span", "_started")
+
+    def __init__(self, operation: str) -> None:
+        self._operation = operation
+        self._span = None if tracing.provider() is None else tracing.store_span(operation)
+        self._started = 0.0
+
+    def __enter__(self) -> None:
+        if self._span is not None:
+            self._span.__enter__()
+        self._started = time.perf_counter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        STORE_SECONDS.of(self._operation).observe(time.perf_counter() - self._started)
+        # One that does not know a script was restarted: the script is sent, and runs.
+        if isinstance(error, RedisError) and not isinstance(error, NoScriptError):
+            reason = next((name for known, name in _REASONS if isinstance(error, known)), OTHER)
+            STORE_ERRORS.inc(self._operation, reason)
+        if self._span is not None:
+            self._span.__exit__(kind, error, trace)
+
+
+def measured(operation: str) -> _Measured:
+    """Return a block that times what is done with the store under a name, and counts it when it fails."""
+    return _Measured(operation)
 
 
 def operation_of(command: tuple[Any, ...]) -> str:
