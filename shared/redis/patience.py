@@ -192,7 +192,7 @@ class Patience:
 
     async def aclose(self) -> None:
         """Let nobody wait any more."""
-        for outage in self._outages.values():
+        for outage in tuple(self._outages.values()):
             if outage.task is not None:
                 outage.task.cancel()
                 await asyncio.wait([outage.task])

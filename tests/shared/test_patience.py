@@ -259,6 +259,19 @@ async def test_one_who_is_cancelled_while_waiting_leaves_nothing_behind(
     assert store.sent == ["cancelled", "stays"]
 
 
+async def test_a_client_that_is_closed_while_parts_are_away_lets_nobody_wait(store: Store) -> None:
+    patience = Patience(wait_seconds=LONG, outage_seconds=LONG)
+    store.error = never_sent()
+    other = Store()
+    other.error = never_sent()
+    other.where = Where(part=lambda: "other", probe=other.where.probe)
+    waiting = [await start(patience, each) for each in (store, other)]
+    await patience.aclose()
+    for each in waiting:
+        with pytest.raises(StoreConnectionError):
+            await each
+
+
 def test_reads_and_declared_scripts_may_run_twice_and_nothing_else() -> None:
     assert is_repeatable(("GET", "key"))
     assert is_repeatable(("HGETALL", "key"))
