@@ -1,40 +1,22 @@
 """`python -m auth_server`: serve the authorization server, or run a command of its operator."""
 
 import sys
-from typing import Annotated
-
-import typer
 
 from shared.lean_imports import lean_imports
 
-command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+def main() -> None:
+    """Serve when called bare; whatever is more is the command line's."""
+    if len(sys.argv) > 1:
+        from auth_server.command_line import command
 
-@command.callback(invoke_without_command=True)
-def main(
-    context: typer.Context,
-    host: Annotated[str | None, typer.Option(help="Address to listen on; AUTH_HOST otherwise.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; AUTH_PORT otherwise.")] = None,
-) -> None:
-    """Serve the authorization server. Settings come from the environment, .env and SECRETS_DIR."""
-    if context.invoked_subcommand is not None:
+        command()
         return
-    # Only now: it takes longer to load than most commands take to run.
+    # Without the command line: its libraries are a twentieth of a worker's memory.
     with lean_imports():
         from auth_server.serving import serve_until_told_to_stop
-    serve_until_told_to_stop(host, port)
-
-
-def add_commands() -> None:
-    """Add what an operator does beside serving."""
-    from auth_server.commands import audit, clients, config, encryption, flows, grants, keys
-
-    for family in (audit, clients, config, encryption, flows, grants, keys):
-        command.add_typer(family.command, name=family.__name__.rpartition(".")[2])
+    serve_until_told_to_stop(None, None)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        # Called bare it serves, without the memory that they take.
-        add_commands()
-    command()
+    main()

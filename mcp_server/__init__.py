@@ -1,6 +1,8 @@
 """The MCP resource server: Val Town as tools, behind OAuth access tokens.
 
-    __main__    python -m mcp_server: serve
+    __main__    python -m mcp_server: serve, or the command line
+    command_line another address, and the doctor
+    serving     serve until told to stop
     app         the composition root: create_app(settings, redis=…)
     settings    what is read from the environment
     services    what endpoints may use

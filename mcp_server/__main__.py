@@ -1,39 +1,22 @@
 """`python -m mcp_server`: serve the MCP resource server until told to stop, or examine a deployment."""
 
 import sys
-from typing import Annotated
-
-import typer
 
 from shared.lean_imports import lean_imports
 
-command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+def main() -> None:
+    """Serve when called bare; whatever is more is the command line's."""
+    if len(sys.argv) > 1:
+        from mcp_server.command_line import command
 
-@command.callback(invoke_without_command=True)
-def main(
-    context: typer.Context,
-    host: Annotated[str | None, typer.Option(help="Address to listen on; MCP_HOST otherwise.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; MCP_PORT otherwise.")] = None,
-) -> None:
-    """Serve MCP. Settings come from the environment, .env and SECRETS_DIR."""
-    if context.invoked_subcommand is not None:
+        command()
         return
-    # Only now: the doctor needs none of it.
+    # Without the command line: its libraries are a twentieth of a worker's memory.
     with lean_imports():
         from mcp_server.serving import serve_until_told_to_stop
-    serve_until_told_to_stop(host, port)
-
-
-def add_commands() -> None:
-    """Add what can be done beside serving."""
-    from mcp_server.doctor.command import doctor
-
-    command.command()(doctor)
+    serve_until_told_to_stop(None, None)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        # Called bare it serves, without the memory that they take.
-        add_commands()
-    command()
+    main()

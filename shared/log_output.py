@@ -68,15 +68,15 @@ class LogOutput(io.TextIOBase):
             return
         with self._lock:
             self._add(line.encode("utf-8", "backslashreplace"))
+        if self._flushing is not None and not self._flushing.is_closed():
+            return
         try:
-            loop = asyncio.get_running_loop()
+            self._flushing = asyncio.get_running_loop()
         except RuntimeError:
             # Of a thread, or of a command.
             self.flush()
-            return
-        if self._flushing is not loop:
-            self._flushing = loop
-            loop.call_soon(self._flush_now)
+        else:
+            self._flushing.call_soon(self._flush_now)
 
     def _flush_now(self) -> None:
         self._flushing = None
