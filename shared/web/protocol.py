@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.refusals.refusal import Refusal
 from shared.refusals.transport import LARGE_HEAD, SLOW_HEAD
+from shared.web.answering import Cycle
 from shared.web.limits import WHOLE
 from shared.web.overload import CROWDED, Overload
 
@@ -118,6 +119,8 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         _check_target(self.url, self.headers)
         begun = len(self.tasks)
         super().on_headers_complete()
+        # uvicorn leaves no other way to put it in. It has not begun: its task was just made.
+        self.cycle.__class__ = Cycle
         # A request behind another one on its connection gets its task, and its turn, later.
         if self.overload is not None and len(self.tasks) > begun:
             self.overload.arrived(cast(Scope, self.scope))

@@ -1,0 +1,131 @@
+"""uvicorn's way from an ASGI answer to bytes, shorter for answers that come in one piece.
+
+uvicorn looks at each byte of each header line of each answer, and sends head and body apart. Most lines here
+are the same in every answer, and most answers are whole. What is not goes uvicorn's own way.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+LONGEST_JOINED: Final = 64 * 1024
+"""Bytes of a body that is copied behind its head; a longer one is written after it."""
+
+_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+"""RFC 9110 section 5.1: a token, in lower case."""
+
+_VALUE: Final = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
+"""RFC 9110 section 5.5; what could end a line is not in it."""
+
+_CONSTANT: Final = frozenset(
+    {
+        b"access-control-allow-origin",
+        b"access-control-expose-headers",
+        b"cache-control",
+        b"content-security-policy",
+        b"content-type",
+        b"permissions-policy",
+        b"pragma",
+        b"referrer-policy",
+        b"strict-transport-security",
+        b"x-content-type-options",
+        b"x-frame-options",
+    }
+)
+"""Names whose lines are kept: their few values are our own. Others may hold a secret, or a caller's choice."""
+
+_OTHER_WAYS: Final = frozenset({b"connection", b"transfer-encoding"})
+"""Lines that decide how the body is sent, or what becomes of the connection."""
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+_KEPT_LINES: Final = 256
+_lines: dict[tuple[bytes, bytes], bytes] = {}
+
+
+class Cycle(RequestResponseCycle):
+    """One request and its answer on a connection.
+
+    The head of an answer whose length is known waits for the body, and both are written together.
+    """
+
+    _head: bytes | None = None
+    _defaults: ClassVar[tuple[Headers, bytes | None]] = ([], b"")
+    """The lines of every answer, as uvicorn last gave them: the date is another once a second."""
+
+    async def send(self, message: Any) -> None:
+        """Take a part of the answer."""
+        if not self.response_started:
+            self._head = self._head_of(message)
+            if self._head is None:
+                await super().send(message)
+                return
+            self.response_started = True
+            self.waiting_for_100_continue = False
+            return
+        if self._head is not None:
+            head, self._head = self._head, None
+            body = message.get("body", b"")
+            if self.flow.write_paused and not self.disconnected:
+                await self.flow.drain()
+            if not self.disconnected:
+                if len(body) == self.expected_content_length <= LONGEST_JOINED and not message.get(
+                    "more_body"
+                ):
+                    self._finish(head + body)
+                    return
+                self.transport.write(head)
+        await super().send(message)
+
+    def _finish(self, answer: bytes) -> None:
+        self.transport.write(answer)
+        self.expected_content_length = 0
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+    def _head_of(self, message: Any) -> bytes | None:
+        """Return the head of an answer with a known length; None: it goes uvicorn's own way."""
+        if message["type"] != "http.response.start" or self.disconnected or not self.keep_alive:
+            return None
+        headers = message.get("headers", ())
+        lengths = [value for name, value in headers if name == b"content-length"]
+        if self.access_log or self.scope["method"] == "HEAD" or len(lengths) != 1:
+            return None
+        defaults, lines = self._default_lines(), _joined(headers)
+        if defaults is None or lines is None:
+            return None
+        self.expected_content_length = int(lengths[0])
+        self.chunked_encoding = False
+        return b"".join((STATUS_LINE[message["status"]], defaults, lines, b"\r\n"))
+
+    def _default_lines(self) -> bytes | None:
+        given, lines = Cycle._defaults
+        if given is not self.default_headers:
+            lines = _joined(self.default_headers)
+            Cycle._defaults = (self.default_headers, lines)
+        return lines
+
+
+def _joined(headers: Headers) -> bytes | None:
+    """Return header lines as bytes; None when one must go uvicorn's own way."""
+    lines = []
+    for name, value in headers:
+        line = _lines.get((name, value)) or _line(name, value)
+        if line is None:
+            return None
+        lines.append(line)
+    return b"".join(lines)
+
+
+def _line(name: bytes, value: bytes) -> bytes | None:
+    if name in _OTHER_WAYS or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        return None
+    line = b"".join((name, b": ", value, b"\r\n"))
+    if name in _CONSTANT and len(_lines) < _KEPT_LINES:
+        _lines[name, value] = line
+    return line
