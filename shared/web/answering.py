@@ -34,7 +34,7 @@ _CONSTANT: Final = frozenset(
         b"x-frame-options",
     }
 )
-"""Names whose lines are kept: their few values are our own. Others may hold a secret, or a caller's choice."""
+"""Names whose lines are kept: their few values are our own, and no secret."""
 
 _OTHER_WAYS: Final = frozenset({b"connection", b"transfer-encoding"})
 """Lines that decide how the body is sent, or what becomes of the connection."""
