@@ -9,6 +9,7 @@
     features      the three registries: what is offered
     lists cursors readings completion
                   what handlers do that is more than a line
+    parameters    whether they fit the revision's schema
     calls         one call as a tool sees it: progress, log, questions
     input_states  what was asked and answered, sealed and carried by the client
     encoding      results in the shape of a revision
