@@ -7,7 +7,7 @@ From the outside in, as a request meets them:
     answering         from an answer to bytes
     overload          what is too much is refused at once
     draining          not ready, still serving, then over
-    edge              id, log line, count, security headers, CORS, the net for bugs, in one layer; its parts are in
+    edge              id, log line, count, headers of security and CORS, the net for bugs; its parts are in
                       request_id, security_headers, cors
     direct            FastAPI, and beside it the endpoints that are called most
     limits fields     bodies and header lines, read with bounds
