@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mcp_server.protocol.jsonrpc import RequestId
+from shared.web.draining import TASK
 
 CHECK_SECONDS: Final = 1.0
 """How often the credential behind an open stream is looked at."""
@@ -48,7 +49,7 @@ class Reply:
         self._keep_alive_seconds = keep_alive_seconds
         self._headers: Mapping[str, str] = {}
         self._check: Callable[[], None] = _nothing
-        self._task = asyncio.current_task()
+        self._task: asyncio.Task[object] | None = scope.get(TASK) or asyncio.current_task()
         self._companions: list[asyncio.Task[None]] = []
         self._turn = asyncio.Lock()
         self._streaming = False

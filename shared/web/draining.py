@@ -12,6 +12,9 @@ from shared.refusals.oauth import UNAVAILABLE
 from shared.refusals.transport import NOT_READY
 from shared.retry_after import jittered
 
+TASK: Final = "val_town.task"
+"""In every request's scope: the task that answers it."""
+
 ENDING: Final = "val_town.ending"
 """In every request's scope: a function that tells whether the process ends this request now."""
 
@@ -22,6 +25,7 @@ class Draining:
     def __init__(self, app: ASGIApp) -> None:
         """Take the wrapped app."""
         self._app = app
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._begun = False
         self._over = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -46,11 +50,15 @@ class Draining:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
-        task = asyncio.current_task()
+        if self._loop is None:
+            # Kept: asking which loop runs is a system call each time.
+            self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task(self._loop)
         if scope["type"] != "http" or task is None:
             await self._app(scope, receive, send)
             return
         scope[ENDING] = self.is_over
+        scope[TASK] = task
         answer = _Answer(send, self._is_begun)
         self._tasks.add(task)
         try:
