@@ -2,18 +2,16 @@
 
 import asyncio
 import re
-import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.web.answering import LONGEST_JOINED, _lines
 from shared.web.protocol import BoundedHttpToolsProtocol
+from tests.support.raw_http import served
 
 pytestmark = pytest.mark.anyio
 
@@ -51,24 +49,14 @@ ANSWERS: Mapping[str, Parts] = {
 }
 
 
-@asynccontextmanager
-async def serving(protocol: type[asyncio.Protocol], parts: Parts) -> AsyncIterator[int]:
+def sending(parts: Parts) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         for part in parts:
             await send(dict(part))
         if not parts:
             raise RuntimeError("nothing was sent")
 
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        await running
-        listener.close()
+    return app
 
 
 async def exchange(port: int, requests: bytes) -> bytes:
@@ -93,7 +81,7 @@ async def test_an_answer_is_what_uvicorn_makes_of_it(name: str, version: str, me
     one = f"{method} / HTTP/{version}\r\nhost: x\r\n\r\n".encode()
     answers = []
     for protocol in (HttpToolsProtocol, BoundedHttpToolsProtocol):
-        async with serving(protocol, ANSWERS[name]) as port:
+        async with served(protocol, sending(ANSWERS[name])) as port:
             # Twice: the second time lines are known. Then both at once, behind each other on one connection.
             received = [await exchange(port, requests) for requests in (one, one, one + one)]
             answers.append([without_date(each) for each in received])
@@ -111,6 +99,6 @@ async def test_lines_that_may_hold_a_secret_are_not_kept() -> None:
         start(content_length="10", set_cookie="session=s3cret", location="https://a.example/?code=s3cret"),
         body(BODY),
     ]
-    async with serving(BoundedHttpToolsProtocol, parts) as port:
+    async with served(BoundedHttpToolsProtocol, sending(parts)) as port:
         assert b"s3cret" in await exchange(port, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
     assert not [line for line in _lines.values() if b"s3cret" in line]

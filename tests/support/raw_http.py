@@ -7,19 +7,24 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp
 
 from shared.web.cors import CorsRules
 from shared.web.edge import Edge
 
 
-@asynccontextmanager
-async def served(protocol: type[asyncio.Protocol]) -> AsyncIterator[int]:
-    """Serve a small app on a free port."""
-    hello = PlainTextResponse("hello")
+def hello() -> ASGIApp:
+    """Return a small app with what every service has around it."""
     bug = PlainTextResponse("bug", 500)
-    app = Edge(hello, namespace="test:http", security=(), cors=CorsRules({}), on_bug=lambda _scope: bug)
+    greeting = PlainTextResponse("hello")
+    return Edge(greeting, namespace="test:http", security=(), cors=CorsRules({}), on_bug=lambda _scope: bug)
+
+
+@asynccontextmanager
+async def served(protocol: type[asyncio.Protocol], app: ASGIApp | None = None) -> AsyncIterator[int]:
+    """Serve an app, `hello()` without one, on a free port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(app or hello(), http=protocol, lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
