@@ -12,7 +12,8 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_connection_that_was_reset_while_idle_is_replaced_before_it_is_used(redis_url: str) -> None:
-    link = Link(urlsplit(redis_url).port or 6379)
+    store = urlsplit(redis_url)
+    link = Link(store.hostname or "127.0.0.1", store.port or 6379)
     port = await link.open()
     client = connect(f"redis://127.0.0.1:{port}/0")
     try:
