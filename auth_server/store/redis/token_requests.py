@@ -1,5 +1,8 @@
 """What a token request is about, in one round trip: a client and a grant."""
 
+import asyncio
+from typing import Any
+
 from redis.asyncio import Redis
 
 from auth_server.models import Client, Grant
@@ -7,6 +10,7 @@ from auth_server.store.redis.clients import UNUSED_SECONDS, client_key, client_o
 from auth_server.store.redis.grant_record import grant_key, grant_of
 from auth_server.store.redis.misses import OnMiss, nothing_to_check
 from shared.clock import Clock
+from shared.redis.cluster import as_cluster
 
 _FOR_EVER = -1
 """What TTL says of a key that does not expire."""
@@ -31,16 +35,24 @@ class RedisTokenRequestStore:
 
     async def find(self, client_id: str, grant_id: str | None) -> tuple[Client | None, Grant | None]:
         """Return a client, and a grant that is pending or active."""
-        key = client_key(client_id)
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.hgetall(key)
-            pipeline.ttl(key)
-            if grant_id is not None:
-                pipeline.hgetall(grant_key(grant_id))
-            client_record, left, *grant_records = await pipeline.execute()
+        client_record, left, *grant_records = await self._read(client_key(client_id), grant_id)
         if not client_record or not all(grant_records):
             await self._on_miss()
         lasts = left == _FOR_EVER or left >= self._lasting
         client = client_of(client_id, client_record, lasts=lasts)
         grant = grant_of(grant_id, grant_records[0], self._clock.now()) if grant_id is not None else None
         return client, grant
+
+    async def _read(self, key: str, grant_id: str | None) -> list[Any]:
+        if as_cluster(self._redis) is not None:
+            # They are on several nodes, so there is no one round trip; and each waits for its node by itself.
+            commands: list[Any] = [self._redis.hgetall(key), self._redis.ttl(key)]
+            if grant_id is not None:
+                commands.append(self._redis.hgetall(grant_key(grant_id)))
+            return list(await asyncio.gather(*commands))
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.hgetall(key)
+            pipeline.ttl(key)
+            if grant_id is not None:
+                pipeline.hgetall(grant_key(grant_id))
+            return list(await pipeline.execute())
