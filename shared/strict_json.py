@@ -11,6 +11,7 @@ MAX_DEPTH = 32
 MAX_INTEGER_DIGITS = 20
 """Enough for 64 bits; CPython needs quadratic time for thousands."""
 
+_WHITE_SPACE: Final = " \t\n\r"
 # The end quote is optional, so that an unterminated string costs one look, not one for each quote in it.
 _STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _BRACKETS = re.compile(r"[\[\]{}]")
@@ -36,12 +37,7 @@ def loads(data: bytes | str) -> object:
     if text.count("{") + text.count("[") > MAX_DEPTH:
         # Otherwise it cannot be nested so deep.
         _check_depth(text)
-    try:
-        value: object = _decode(text)
-    except InvalidJsonError:
-        raise
-    except (ValueError, RecursionError):
-        raise InvalidJsonError("it is not valid JSON") from None
+    value = _decode(text)
     if "\\u" in text:
         _check_surrogates(value)
     return value
@@ -92,9 +88,23 @@ def _finite(digits: str) -> float:
 
 
 # Made once: json.loads makes a decoder for every text when it is given hooks.
-_decode: Final = json.JSONDecoder(
+_scan: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_bounded_integer, parse_float=_finite
-).decode
+).scan_once
+
+
+def _decode(text: str) -> object:
+    text = text.strip(_WHITE_SPACE)
+    try:
+        value: object
+        value, end = _scan(text, 0)
+    except InvalidJsonError:
+        raise
+    except (ValueError, RecursionError, StopIteration):
+        raise InvalidJsonError("it is not valid JSON") from None
+    if end != len(text):
+        raise InvalidJsonError("it is not valid JSON")
+    return value
 
 
 def _check_surrogates(value: object) -> None:

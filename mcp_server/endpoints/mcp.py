@@ -35,6 +35,8 @@ _log = get_logger("mcp:caller")
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 
+_JSON: Final = b"application/json"
+
 
 class McpEndpoint:
     """The MCP endpoint and all below it, as an ASGI app: any method, so that 401 comes before 405."""
@@ -97,7 +99,7 @@ class McpEndpoint:
             self._check_headers(scope)
             body = await read_body(scope, receive, limit=MAX_BODY_BYTES)
             acting().size = len(body)
-            incoming = self._services.dispatcher.read(scope["headers"], body)
+            incoming = self._services.dispatcher.read(HeaderFields.of(scope), body)
             reply.request_id = incoming.request_id
             return await self._run(incoming, caller, reply)
         except Exception as error:
@@ -149,5 +151,9 @@ class McpEndpoint:
         if len(hosts) != 1 or not addresses.allows_host(hosts[0].decode("latin-1")):
             raise RequestRefusedError(WRONG_HOST, "This server does not answer for this Host.")
         types = fields.all(b"content-type")
-        if len(types) != 1 or types[0].partition(b";")[0].strip().lower() != b"application/json":
+        if len(types) != 1 or not _is_json(types[0]):
             raise RequestRefusedError(WRONG_MEDIA_TYPE, "Content-Type must be application/json.")
+
+
+def _is_json(media_type: bytes) -> bool:
+    return media_type == _JSON or media_type.partition(b";")[0].strip().lower() == _JSON

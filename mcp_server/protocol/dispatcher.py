@@ -1,13 +1,13 @@
 """A request from bytes to answer: which revision, which messages, may they run (MCP "Transports")."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import mcp_types
 
 from mcp_server.metrics import MESSAGE_SERIES, MESSAGES, REFUSALS
 from mcp_server.protocol.calls import Host
-from mcp_server.protocol.headers import check_modern, check_parameters, read_headers, revision_of
+from mcp_server.protocol.headers import RoutingHeaders, check_modern, check_parameters, revision_of
 from mcp_server.protocol.jsonrpc import (
     Message,
     Notification,
@@ -24,6 +24,7 @@ from mcp_server.protocol.reach import Use
 from mcp_server.protocol.versions import Revision
 from shared.logs import get_logger
 from shared.refusals.json_rpc import UNREADABLE_BODY
+from shared.web.fields import HeaderFields
 
 _log = get_logger("mcp:dispatch")
 
@@ -56,13 +57,13 @@ class Dispatcher:
         """Take the methods to call."""
         self._methods = methods
 
-    def read(self, raw_headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Incoming:
+    def read(self, fields: HeaderFields, body: bytes) -> Incoming:
         """Return the messages in a body.
 
         Raises:
             ProtocolError: the body, or the way its headers go with it, is refused as a whole: HTTP 400.
         """
-        headers = read_headers(raw_headers)
+        headers = RoutingHeaders(fields)
         value = decode(body)
         revision = revision_of(headers, value)
         if isinstance(value, list):

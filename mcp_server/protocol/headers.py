@@ -3,17 +3,18 @@
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final
 
 import mcp_types
 
 from mcp_server.protocol.jsonrpc import Message, Notification, ProtocolError, Request
 from mcp_server.protocol.versions import NEWEST, REVISIONS, SUPPORTED, WITHOUT_HEADER, Revision
+from shared.web.fields import HeaderFields
 
-PROTOCOL_VERSION: Final = "mcp-protocol-version"
-METHOD: Final = "mcp-method"
-NAME: Final = "mcp-name"
+_PROTOCOL_VERSION: Final = b"mcp-protocol-version"
+_METHOD: Final = b"mcp-method"
+_NAME: Final = b"mcp-name"
 
 NAME_PARAMETER: Final[Mapping[str, str]] = {
     "tools/call": "name",
@@ -25,42 +26,43 @@ NAME_PARAMETER: Final[Mapping[str, str]] = {
 PARAMETER_PREFIX: Final = b"mcp-param-"
 """What the names of headers begin with that repeat a tool's arguments (`x-mcp-header` in its schema)."""
 
-_ROUTING: Final = {name.encode(): name for name in (PROTOCOL_VERSION, METHOD, NAME)}
+_ROUTING: Final = frozenset({_PROTOCOL_VERSION, _METHOD, _NAME})
 _SENTINEL: Final = re.compile(r"=\?base64\?(.*)\?=")
 
 
-class RoutingHeaders(NamedTuple):
-    """The headers by which a proxy may route a request; None where a header is absent.
+class RoutingHeaders:
+    """The headers by which a proxy may route a request; None where a header is absent."""
 
-    `parameters`: the values of Mcp-Param-*, by lower-case name without the prefix.
-    """
+    __slots__ = ("_fields", "method", "name", "protocol_version")
 
-    protocol_version: str | None
-    method: str | None
-    name: str | None
-    parameters: Mapping[str, str]
+    def __init__(self, fields: HeaderFields) -> None:
+        """Take the header lines of a request.
+
+        Raises:
+            ProtocolError: -32020 when one occurs twice: readers of the first and of the last would disagree.
+        """
+        if not fields.are_single:
+            _check_single(fields)
+        self._fields = fields
+        self.protocol_version = _only(fields, _PROTOCOL_VERSION)
+        self.method = _only(fields, _METHOD)
+        self.name = _only(fields, _NAME)
+
+    def parameter(self, name: str) -> str | None:
+        """Return the value of Mcp-Param-`name`."""
+        return _only(self._fields, PARAMETER_PREFIX + name.lower().encode("latin-1"))
 
 
-def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> RoutingHeaders:
-    """Return the routing headers among raw header lines with lower-case names.
+def _only(fields: HeaderFields, name: bytes) -> str | None:
+    values = fields.all(name)
+    # RFC 9110 section 5.5: white space around a value is no part of it, and the parser leaves some.
+    return values[0].decode("latin-1").strip(" \t") if values else None
 
-    Raises:
-        ProtocolError: -32020 when one occurs twice: readers of the first and of the last would disagree.
-    """
-    found: dict[str, str] = {}
-    parameters: dict[str, str] = {}
-    for raw_name, value in raw:
-        name = _ROUTING.get(raw_name)
-        group = found
-        if name is None:
-            if not raw_name.startswith(PARAMETER_PREFIX):
-                continue
-            name, group = raw_name[len(PARAMETER_PREFIX) :].decode("latin-1"), parameters
-        if name in group:
-            raise _mismatch(f"The header {name[:64]} occurs more than once.")
-        # RFC 9110 section 5.5: white space around a value is no part of it, and the parser leaves some.
-        group[name] = value.decode("latin-1").strip(" \t")
-    return RoutingHeaders(found.get(PROTOCOL_VERSION), found.get(METHOD), found.get(NAME), parameters)
+
+def _check_single(fields: HeaderFields) -> None:
+    for name in fields.repeated():
+        if name in _ROUTING or name.startswith(PARAMETER_PREFIX):
+            raise _mismatch(f"The header {name.decode('latin-1')[:64]} occurs more than once.")
 
 
 def revision_of(headers: RoutingHeaders, value: object) -> Revision | None:
@@ -107,7 +109,7 @@ def check_parameters(
     """
     for path, name in expected.items():
         value = _as_text(_at(request.params.get("arguments"), path))
-        header = headers.parameters.get(name.lower())
+        header = headers.parameter(name)
         if (None if header is None else decode_value(header)) != value or (value is None) != (header is None):
             error = _mismatch(f"The header Mcp-Param-{name} must repeat arguments.{'.'.join(path)}.")
             error.request_id = request.id

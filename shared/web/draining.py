@@ -50,10 +50,8 @@ class Draining:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
-        if self._loop is None:
-            # Kept: asking which loop runs is a system call each time.
-            self._loop = asyncio.get_running_loop()
-        task = asyncio.current_task(self._loop)
+        # Asking which task runs is a system call each time; the protocol made it, and knows.
+        task = scope.get(TASK) or asyncio.current_task()
         if scope["type"] != "http" or task is None:
             await self._app(scope, receive, send)
             return

@@ -8,7 +8,7 @@ its headers and a new list of them.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from starlette.responses import JSONResponse, Response
@@ -18,6 +18,7 @@ from shared.audit import acting
 from shared.logs import get_logger
 from shared.metrics import REQUESTS_IN_FLIGHT
 from shared.web.cors import CorsRules
+from shared.web.fields import HeaderFields
 from shared.web.limits import refused_head
 from shared.web.request_id import RequestRecorder, accepted_id, new_id
 from shared.web.security_headers import RawHeaders
@@ -59,31 +60,15 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        head = _Head(scope["headers"])
-        request_id = head.request_id or new_id()
+        fields = HeaderFields.of(scope)
+        request_id = _sent_id(fields) or new_id()
         acting.begin(request_id)
         answer = _Answer(send, self._overridable, [(b"x-request-id", request_id.encode()), *self._security])
         self._in_flight.value += 1  # type: ignore[operator] # __init__ made it a number
         started = time.perf_counter()
         try:
-            rule = self._cors.of(scope["path"]) if head.has_origin else None
-            if rule is not None:
-                answer.added += rule.headers
-            refused = refused_head(scope, size=head.size, hosts=head.hosts)
-            if refused is not None:
-                body = {"error": "invalid_request", "error_description": refused.reason}
-                await JSONResponse(body, refused.status)(scope, receive, answer.send)
-            elif rule is not None and rule.is_preflight(scope):
-                await rule.preflight()(scope, receive, answer.send)
-            else:
-                await self._run(scope, receive, answer)
-        finally:
-            self._in_flight.value -= 1
-            self._recorder.record(scope, request_id, answer.status, time.perf_counter() - started)
-
-    async def _run(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        try:
-            await self._app(scope, receive, answer.send)
+            early = self._answer_early(scope, fields, answer)
+            await (self._app if early is None else early)(scope, receive, answer.send)
         except Exception:
             self._log.exception("unexpected error")
             if answer.status:
@@ -91,27 +76,24 @@ class Edge:
                 raise
             # FastAPI's own handler sits outside of this layer, and of its headers.
             await self._on_bug(scope)(scope, receive, answer.send)
+        finally:
+            self._in_flight.value -= 1
+            self._recorder.record(scope, request_id, answer.status, time.perf_counter() - started)
+
+    def _answer_early(self, scope: Scope, fields: HeaderFields, answer: "_Answer") -> Response | None:
+        """Return the answer to what goes no further; tell every answer what another origin may read."""
+        rule = self._cors.of(scope["path"]) if fields.all(b"origin") else None
+        if rule is not None:
+            answer.added += rule.headers
+        refused = refused_head(scope)
+        if refused is not None:
+            body = {"error": "invalid_request", "error_description": refused.reason}
+            return JSONResponse(body, refused.status)
+        return rule.preflight() if rule is not None and rule.is_preflight(scope) else None
 
 
-class _Head:
-    """What is looked for in the headers of every request, found in one pass."""
-
-    __slots__ = ("has_origin", "hosts", "request_id", "size")
-
-    def __init__(self, lines: Iterable[tuple[bytes, bytes]]) -> None:
-        size = hosts = 0
-        self.has_origin = False
-        self.request_id: str | None = None
-        for name, value in lines:
-            size += len(name) + len(value)
-            if name == b"host":
-                hosts += 1
-            elif name == b"origin":
-                self.has_origin = True
-            elif name == b"x-request-id" and self.request_id is None:
-                self.request_id = accepted_id(value)
-        self.size = size
-        self.hosts = hosts
+def _sent_id(fields: HeaderFields) -> str | None:
+    return next(filter(None, map(accepted_id, fields.all(b"x-request-id"))), None)
 
 
 class _Answer:
@@ -131,8 +113,8 @@ class _Answer:
             self.status = message["status"]
             given = message.get("headers", ())
             added = self.added
-            own = {name for name, _ in given} & self._overridable
-            if own:
+            if not self._overridable.isdisjoint(name for name, _ in given):
+                own = {name for name, _ in given}
                 added = [header for header in added if header[0] not in own]
             message["headers"] = [*given, *added]
         # Not a coroutine of its own: there are two for each request.

@@ -1,6 +1,8 @@
 """The header lines of a request, looked up by name."""
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from starlette.types import Scope
@@ -27,6 +29,23 @@ class HeaderFields:
         if fields is None:
             fields = scope[_READ] = cls(scope["headers"])
         return fields
+
+    @property
+    def size(self) -> int:
+        """Bytes of all names and values."""
+        return sum(map(len, chain.from_iterable(self._lines)))
+
+    @property
+    def are_single(self) -> bool:
+        """Whether no name comes twice."""
+        return self._only is not None
+
+    def repeated(self) -> list[bytes]:
+        """Return the names that come more than once, in the order of their lines."""
+        if self._only is not None:
+            return []
+        counts = Counter(name for name, _ in self._lines)
+        return [name for name, count in counts.items() if count > 1]
 
     def all(self, name: bytes) -> Sequence[bytes]:
         """Return the values of a name, in the order of their lines."""

@@ -63,16 +63,23 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: floa
 
 
 async def _read(receive: Receive, limit: int) -> bytes:
-    chunks = bytearray()
+    body: bytes | bytearray = b""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise RequestRefusedError(CUT_OFF, "The connection closed before the request was complete.")
-        chunks += message.get("body", b"")
-        if len(chunks) > limit:
+        chunk = message.get("body", b"")
+        if len(body) + len(chunk) > limit:
             raise RequestRefusedError(LARGE_BODY, f"The request body is larger than {limit} bytes.")
-        if not message.get("more_body", False):
-            return bytes(chunks)
+        is_last = not message.get("more_body", False)
+        if is_last and not body:
+            # The only one, almost always.
+            return chunk
+        if not isinstance(body, bytearray):
+            body = bytearray(body)
+        body += chunk
+        if is_last:
+            return bytes(body)
 
 
 def _declared_length(scope: Scope) -> int | None:
@@ -87,18 +94,13 @@ def _declared_length(scope: Scope) -> int | None:
     return int(lengths[0])
 
 
-def refused_head(scope: Scope, *, size: int, hosts: int) -> RequestRefusedError | None:
-    """Return why a head is refused: longer than any client needs, or two Host headers (RFC 9112, 3.2).
-
-    Args:
-        scope: of the request.
-        size: bytes of all names and values of its headers.
-        hosts: how many Host headers it has.
-    """
-    if size > MAX_HEADER_BYTES:
+def refused_head(scope: Scope) -> RequestRefusedError | None:
+    """Return why a head is refused: longer than any client needs, or two Host headers (RFC 9112, 3.2)."""
+    fields = HeaderFields.of(scope)
+    if fields.size > MAX_HEADER_BYTES:
         return RequestRefusedError(LARGE_HEADERS, "The request headers are too large.")
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_TARGET_BYTES:
         return RequestRefusedError(LONG_TARGET, "The URL is too long.")
-    if hosts > 1:
+    if len(fields.all(b"host")) > 1:
         return RequestRefusedError(SEVERAL_HOSTS, "There must be one Host header.")
     return None

@@ -80,19 +80,18 @@ class Overload:
         scope[_ARRIVED] = self._now()
         self._waiting += 1
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Handle one ASGI connection."""
         waited = 0.0
         if _ARRIVED in scope:
             self._waiting -= 1
             waited = self._now() - scope[_ARRIVED]
         if scope["type"] != "http" or scope["path"] in HEALTH_PATHS:
-            await self._app(scope, receive, send)
-        elif self._has_room(scope, waited):
-            await self._take(scope, receive, send)
-        else:
-            self._count()
-            await self._refusal(scope["path"])(scope, receive, send)
+            return self._app(scope, receive, send)
+        if self._has_room(scope, waited):
+            return self._take(scope, receive, send)
+        self._count()
+        return self._refusal(scope["path"])(scope, receive, send)
 
     def _has_room(self, scope: Scope, waited: float) -> bool:
         policy = self._policy
@@ -146,7 +145,7 @@ class Overload:
 
 
 def _is_stream(start: Message) -> bool:
-    return any(
-        name == b"content-type" and value.startswith(b"text/event-stream")
-        for name, value in start.get("headers", ())
-    )
+    for name, value in start.get("headers", ()):
+        if name == b"content-type":
+            return bool(value.startswith(b"text/event-stream"))
+    return False

@@ -8,18 +8,22 @@ too many tells no client when to come back: here the application hears of it, an
 import asyncio
 import socket
 from http import HTTPStatus
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from shared.refusals.refusal import Refusal
 from shared.refusals.transport import LARGE_HEAD, SLOW_HEAD
 from shared.web.answering import Cycle
+from shared.web.draining import TASK
 from shared.web.limits import WHOLE
 from shared.web.overload import CROWDED, Overload
 
 _ACCEPTED_AT_ONCE = 64
+
+_TICK = 0.01
+"""Seconds by which a timer may be early."""
 
 _accepting: set["asyncio.Task[Any]"] = set()
 
@@ -55,6 +59,7 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         self._head_size = 0
         self._in_head = True
         self._head_timer: asyncio.TimerHandle | None = None
+        self._idle_since: float | None = None
         self._most = self.limit_concurrency
         # Counted here alone: uvicorn counts requests with it too.
         self.limit_concurrency = None
@@ -68,7 +73,7 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
                 # Not even an answer: whoever opened so many does not read it.
                 self.transport.abort()
                 return
-        self._begin_head()
+        self._wait_for_head()
         if self.accepts_more and self.listener is not None:
             self._accept_more(self.listener)
 
@@ -99,6 +104,9 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         """Stop waiting."""
         self._end_head()
         super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and count it as long as it belongs to a head."""
@@ -107,31 +115,70 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
             self._head_size += len(data)
             if self._head_size > self.head_bytes:
                 self._refuse(LARGE_HEAD)
+            else:
+                # Not before: most heads are there at once, and a timer for each is dear.
+                self._wait_for_head()
 
     def on_message_begin(self) -> None:
-        """Begin to wait for the rest of a head."""
+        """Begin a head."""
         super().on_message_begin()
-        self._begin_head()
+        self._in_head = True
 
     def on_headers_complete(self) -> None:
         """Hand the request over; its head is complete. What is raised here is answered with 400."""
         self._end_head()
-        _check_target(self.url, self.headers)
-        begun = len(self.tasks)
+        if not self.url.startswith(b"/"):
+            _check_target(self.url, self.headers)
         super().on_headers_complete()
-        # uvicorn leaves no other way to put it in. It has not begun: its task was just made.
-        self.cycle.__class__ = Cycle
-        # A request behind another one on its connection gets its task, and its turn, later.
-        if self.overload is not None and len(self.tasks) > begun:
-            self.overload.arrived(cast(Scope, self.scope))
 
     def on_message_complete(self) -> None:
         """Tell whoever reads the body that there is nothing more to wait for."""
         super().on_message_complete()
-        cast(Scope, self.scope)[WHOLE] = True
+        scope: Any = self.scope
+        scope[WHOLE] = True
 
-    def _begin_head(self) -> None:
-        self._in_head = True
+    def on_response_complete(self) -> None:
+        """Begin the next request that waits on this connection; without one it is idle from now on."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        # One timer for many requests: uvicorn makes one after each, and cancels it at the next.
+        if self.timeout_keep_alive_task is None:
+            self._wait_for_request(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it was idle all the time."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > _TICK:
+            self._wait_for_request(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+
+    def _wait_for_request(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # uvicorn leaves no other way to put it in; a request behind another one comes here when it is its turn.
+        cycle.__class__ = Cycle
+        scope: Any = cycle.scope
+        task = scope[TASK] = self.loop.create_task(cycle.run_asgi(app))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        if self.overload is not None:
+            self.overload.arrived(scope)
+
+    def _wait_for_head(self) -> None:
         if self._head_timer is None:
             self._head_timer = self.loop.call_later(self.head_seconds, self._refuse, SLOW_HEAD)
 
@@ -180,7 +227,7 @@ def _check_target(target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
     Raises:
         ValueError: they differ, or the target is neither a path nor a URL.
     """
-    if target.startswith(b"/") or target == b"*":
+    if target == b"*":
         return
     authority = target.partition(b"://")[2].partition(b"/")[0].lower()
     if not authority or [authority] != [value.strip().lower() for name, value in headers if name == b"host"]:

@@ -72,6 +72,7 @@ def configuration(app: Overload, listener: socket.socket) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=type("Protocol", (BoundedHttpToolsProtocol,), shared),
+        interface="asgi3",
         ws="none",
         lifespan="on",
         log_config=None,
