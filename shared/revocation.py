@@ -66,6 +66,24 @@ def signing_key_entry(kid: str) -> tuple[str, str]:
     return ("keys", kid)
 
 
+def entries_against(grant_id: str, token_id: str, version: int, kid: str) -> frozenset[str]:
+    """Return everything in a list of revocations that would end an access token.
+
+    Args:
+        grant_id: of the token's grant.
+        token_id: its `jti`.
+        version: of the grant, as the token has it.
+        kid: of the key that signed it.
+    """
+    keys, key = signing_key_entry(kid)
+    tokens = (_entry(grant_id, token_id), _entry(grant_id, version_entry(version)))
+    return frozenset((grant_id, *tokens, keys, _entry(keys, key)))
+
+
+def _entry(grant_id: str, token_id: str) -> str:
+    return f"{grant_id}:{token_id}"
+
+
 class RevocationList:
     """What is revoked, as this replica knows it, and whether it can prove that it knows everything."""
 
@@ -128,7 +146,11 @@ class RevocationList:
 
     def is_revoked(self, grant_id: str, token_id: str) -> bool:
         """Return whether the grant, or this one token of it, was revoked."""
-        return grant_id in self._denied or f"{grant_id}:{token_id}" in self._denied
+        return grant_id in self._denied or _entry(grant_id, token_id) in self._denied
+
+    def has_any(self, entries: frozenset[str]) -> bool:
+        """Return whether one of these entries, as `entries_against` gives them, was revoked."""
+        return not self._denied.keys().isdisjoint(entries)
 
     def is_key_revoked(self, kid: str) -> bool:
         """Return whether a signing key was revoked, with every token it signed."""

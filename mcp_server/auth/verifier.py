@@ -28,7 +28,7 @@ from shared.oauth.errors import InvalidToken
 from shared.oauth.scopes import expand, in_order
 from shared.oauth.signatures import REGISTRY
 from shared.policy import RESOURCE_SCOPES
-from shared.revocation import RevocationList, version_entry
+from shared.revocation import RevocationList
 from shared.sealing import from_base64url
 
 MAX_TOKEN_LENGTH: Final = 8192
@@ -74,12 +74,21 @@ class TokenVerifier:
             KeysUnavailableError: the issuer's keys are needed and cannot be had.
             RevocationUnknownError: whether it was revoked cannot be told.
         """
-        digest = sha256(unverified_token).digest()
-        principal = self._recall(digest)
-        if principal is None:
-            principal = await self._verify(unverified_token.decode("ascii"))
-            self._remember(digest, principal)
+        principal = await self._verify(unverified_token.decode("ascii"))
+        self._remember(sha256(unverified_token).digest(), principal)
         self._check_revocation(principal)
+        return principal
+
+    def recall(self, unverified_token: bytes) -> Principal | None:
+        """Return whom an access token speaks for if it was verified before, and nothing speaks against it since.
+
+        Raises:
+            InvalidToken: it was revoked.
+            RevocationUnknownError: whether it was revoked cannot be told.
+        """
+        principal = self._recall(sha256(unverified_token).digest())
+        if principal is not None:
+            self._check_revocation(principal)
         return principal
 
     def recheck(self, principal: Principal) -> None:
@@ -146,15 +155,13 @@ class TokenVerifier:
             raise _invalid("it is not valid yet", "not_valid_yet")
 
     def _check_revocation(self, principal: Principal) -> None:
-        grant_id = principal.grant_id or ""
-        if not self._revocations.is_fresh(grant_id):
+        if not self._revocations.is_fresh(principal.grant_id):
             raise RevocationUnknownError
-        for entry in (principal.token_id or "", version_entry(principal.version)):
-            if self._revocations.is_revoked(grant_id, entry):
-                TOKEN_REFUSALS.inc("revoked")
-                raise InvalidToken("The access token was revoked.", reason=Reason.GRANT_REVOKED)
-        if principal.key_id is not None:
-            self._check_key(principal.key_id)
+        if not self._revocations.has_any(principal.revoked_by):
+            return
+        self._check_key(principal.key_id or "")
+        TOKEN_REFUSALS.inc("revoked")
+        raise InvalidToken("The access token was revoked.", reason=Reason.GRANT_REVOKED)
 
     def _check_key(self, kid: str) -> None:
         if self._revocations.is_key_revoked(kid):

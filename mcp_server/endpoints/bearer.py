@@ -65,7 +65,8 @@ class Guard:
         """
         fields = HeaderFields.of(scope)
         authorization = fields.all(b"authorization")
-        legacy = [value for value in map(_text, fields.all(_LEGACY)) if value]
+        sent = fields.all(_LEGACY)
+        legacy = [value for value in map(_text, sent) if value] if sent else ()
         if legacy or len(authorization) != 1 or scope["query_string"]:
             _check_single(authorization, legacy, scope)
         if legacy and self._legacy:
@@ -74,7 +75,12 @@ class Guard:
             raise NoCredentialsError(f"{LEGACY_HEADER} is switched off here; sign in with OAuth.")
         if self._verifier is None:
             raise NoCredentialsError(f"OAuth is not enabled here; send {LEGACY_HEADER}.")
-        return Caller(await self._verifier.verify(_bearer_token(authorization)))
+        token = _bearer_token(authorization)
+        principal = self._verifier.recall(token)
+        if principal is None:
+            _check_symbols(token)
+            principal = await self._verifier.verify(token)
+        return Caller(principal)
 
     def recheck(self, caller: Caller) -> None:
         """Check a caller again whose answer takes its time.
@@ -109,12 +115,14 @@ def _bearer_token(authorization: Sequence[bytes]) -> bytes:
     scheme, _, credentials = (authorization[0] if authorization else b"").strip().partition(b" ")
     if scheme.lower() != b"bearer" or not credentials:
         raise NoCredentialsError("Send an access token: Authorization: Bearer …")
-    token = credentials.strip(b" ")
+    return credentials.strip(b" ")
+
+
+def _check_symbols(token: bytes) -> None:
     # RFC 6750 section 2.1: b64token, with "=" at its end alone.
     symbols = token.rstrip(b"=")
     if not symbols or symbols.translate(None, _SYMBOLS):
         raise InvalidRequest("The Authorization header is malformed.")
-    return token
 
 
 def _legacy_caller(token: str) -> Caller:

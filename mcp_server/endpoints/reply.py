@@ -51,7 +51,7 @@ class Reply:
         self._check: Callable[[], None] = _nothing
         self._task: asyncio.Task[object] | None = scope.get(TASK) or asyncio.current_task()
         self._companions: list[asyncio.Task[None]] = []
-        self._turn = asyncio.Lock()
+        self._turn: asyncio.Lock | None = None
         self._streaming = False
         self._finished = False
         self.request_id: RequestId | None = None
@@ -79,7 +79,7 @@ class Reply:
         """Send a notification; nothing when the client takes no event stream, or has its answer."""
         if self._finished or not (self._streaming or _takes_events(self._scope)):
             return
-        async with self._turn:
+        async with self._next_turn():
             if not self._streaming:
                 await self._begin()
             await self._write(_event(message))
@@ -92,13 +92,18 @@ class Reply:
             await response(self._scope, self._receive, self._send)
             return
         body = bytes(response.body)
-        async with self._turn:
+        async with self._next_turn():
             await self._write(_event(body) if body else b"", more=False)
 
     def close(self) -> None:
         """Stop looking after the answer."""
         for companion in self._companions:
             companion.cancel()
+
+    def _next_turn(self) -> asyncio.Lock:
+        # Made at the first use: most answers are sent in one piece.
+        self._turn = self._turn or asyncio.Lock()
+        return self._turn
 
     async def _begin(self) -> None:
         self._streaming = True
@@ -142,7 +147,7 @@ class Reply:
             silent += self._check_seconds
             if silent >= self._keep_alive_seconds:
                 silent = 0.0
-                async with self._turn:
+                async with self._next_turn():
                     await self._write(b": keep-alive\n\n")
 
     def _abandon(self) -> None:
