@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from shared.revocation import entries_against
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Principal:
     """The caller of one request, known only after everything about the credential was checked.
 

@@ -8,8 +8,6 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qsl
 
-from starlette.types import Scope
-
 from mcp_server.auth.principal import Principal
 from mcp_server.auth.verifier import TokenVerifier
 from mcp_server.metrics import LEGACY_REQUESTS
@@ -55,20 +53,19 @@ class Guard:
         self._verifier = verifier
         self._legacy = legacy
 
-    async def authenticate(self, scope: Scope) -> Caller:
-        """Return who sends a request.
+    async def authenticate(self, fields: HeaderFields, query: bytes) -> Caller:
+        """Return who sends a request with these header lines and this query.
 
         Raises:
             NoCredentialsError: nothing that counts was sent; a token in the query does not.
             InvalidRequest: more than one credential, or one that breaks the grammar.
             InvalidToken, KeysUnavailableError, RevocationUnknownError: as `TokenVerifier.verify`.
         """
-        fields = HeaderFields.of(scope)
         authorization = fields.all(b"authorization")
         sent = fields.all(_LEGACY)
         legacy = [value for value in map(_text, sent) if value] if sent else ()
-        if legacy or len(authorization) != 1 or scope["query_string"]:
-            _check_single(authorization, legacy, scope)
+        if legacy or len(authorization) != 1 or query:
+            _check_single(authorization, legacy, query)
         if legacy and self._legacy:
             return _legacy_caller(legacy[0])
         if legacy and not authorization:
@@ -96,18 +93,18 @@ def _text(value: bytes) -> str:
     return value.decode("latin-1").strip()
 
 
-def _check_single(authorization: Sequence[bytes], legacy: Sequence[str], scope: Scope) -> None:
+def _check_single(authorization: Sequence[bytes], legacy: Sequence[str], query: bytes) -> None:
     # Never "whichever works": the caller would not know in whose name it acts.
     if authorization and legacy:
         raise InvalidRequest(f"Send Authorization or {LEGACY_HEADER}, not both.")
     if len(authorization) > 1 or len(legacy) > 1:
         raise InvalidRequest("Send one credential, once.")
-    if authorization and b"access_token" in scope["query_string"]:
+    if authorization and b"access_token" in query:
         try:
-            query = parse_qsl(scope["query_string"].decode("latin-1"), max_num_fields=100)
+            parameters = parse_qsl(query.decode("latin-1"), max_num_fields=100)
         except ValueError:
             raise InvalidRequest("The URL has too many parameters.") from None
-        if any(name == "access_token" for name, _ in query):
+        if any(name == "access_token" for name, _ in parameters):
             raise InvalidRequest("Send the access token in the Authorization header alone.")
 
 

@@ -1,6 +1,7 @@
 """POST /mcp: the credential first, then the request, then the answer (MCP "Streamable HTTP")."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.responses import Response
@@ -36,6 +37,7 @@ _log = get_logger("mcp:caller")
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 
 _JSON: Final = b"application/json"
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class McpEndpoint:
@@ -74,66 +76,63 @@ class McpEndpoint:
         await reply.finish(self._services.refusals.answer(reply.lapsed, reply.request_id))
 
     async def _answer(self, scope: Scope, receive: Receive, reply: Reply) -> Response:
+        fields = HeaderFields.of(scope)
         try:
-            caller = await self._services.guard.authenticate(scope)
+            caller = await self._services.guard.authenticate(fields, scope["query_string"])
         except Exception as error:
             self._decisions.credential_refused(error)
             return self._services.refusals.answer(error)
-        self._decisions.begin(caller.principal)
+        principal = caller.principal
+        self._decisions.begin(principal)
         # RFC 9745 dates it; `true` is the form that the guide's clients were told of.
-        headers = {"Deprecation": "true"} if caller.principal.legacy else {}
+        headers = {"Deprecation": "true"} if principal.legacy else _NO_HEADERS
         reply.prepare(lambda: self._services.guard.recheck(caller), headers)
-        self._services.first_calls.arrived(caller.principal)
-        response = await self._answer_caller(caller, scope, receive, reply)
-        self._services.first_calls.answered(caller.principal, response.status_code)
+        self._services.first_calls.arrived(principal)
+        response = self._check_target(scope)
+        if response is None:
+            try:
+                self._check_headers(fields)
+                body = await read_body(scope, receive, limit=MAX_BODY_BYTES)
+                response = await self._run(fields, body, caller, reply)
+            except Exception as error:
+                response = self._refuse(error, caller, reply)
+        self._services.first_calls.answered(principal, response.status_code)
         if headers:
             response.headers.update(headers)
         return response
 
-    async def _answer_caller(self, caller: Caller, scope: Scope, receive: Receive, reply: Reply) -> Response:
-        try:
-            refused = self._check_target(scope)
-            if refused is not None:
-                self._decisions.request_refused(Why.WRONG_TARGET)
-                return refused
-            self._check_headers(scope)
-            body = await read_body(scope, receive, limit=MAX_BODY_BYTES)
-            acting().size = len(body)
-            incoming = self._services.dispatcher.read(HeaderFields.of(scope), body)
-            reply.request_id = incoming.request_id
-            return await self._run(incoming, caller, reply)
-        except Exception as error:
+    def _refuse(self, error: Exception, caller: Caller, reply: Reply) -> Response:
+        if isinstance(error, ScopeRequiredError):
+            self._decisions.scope_refused(error)
+            needed = (*caller.principal.granted, error.scope)
+            error = InsufficientScope(f"{error.name} needs the scope {error.scope}.", needed=needed)
+        else:
             self._decisions.not_run(error)
-            return self._services.refusals.answer(error, reply.request_id)
+        return self._services.refusals.answer(error, reply.request_id)
 
-    async def _run(self, incoming: Incoming, caller: Caller, reply: Reply) -> Response:
-        principal = caller.principal
+    async def _run(self, fields: HeaderFields, body: bytes, caller: Caller, reply: Reply) -> Response:
+        acting().size = len(body)
+        dispatcher, principal = self._services.dispatcher, caller.principal
+        incoming = dispatcher.read(fields, body)
+        reply.request_id = incoming.request_id
         _log.debug(
             "caller", client_id=principal.client_id, grant_id=principal.grant_id, legacy=principal.legacy
         )
-        try:
-            uses = self._services.dispatcher.permit(incoming, principal.scopes)
-            self._services.usage.count(principal, uses)
-            host = RequestHost(caller, self._services, reply)
-            answer = await self._services.dispatcher.run(incoming, host)
-        except ScopeRequiredError as error:
-            self._decisions.scope_refused(error)
-            raise InsufficientScope(
-                f"{error.name} needs the scope {error.scope}.",
-                needed=(*principal.granted, error.scope),
-            ) from None
-        return (
-            Response(status_code=answer.status)
-            if answer.body is None
-            else json_response(answer.status, answer.body)
-        )
+        uses = dispatcher.permit(incoming, principal.scopes)
+        self._services.usage.count(principal, uses)
+        answer = await dispatcher.run(incoming, RequestHost(caller, self._services, reply))
+        if answer.body is None:
+            return Response(status_code=answer.status)
+        return json_response(answer.status, answer.body)
 
     def _check_target(self, scope: Scope) -> Response | None:
         if scope["path"] not in self._paths:
+            self._decisions.request_refused(Why.WRONG_TARGET)
             REFUSALS.inc("wrong_target")
             message = f"The MCP endpoint is {self._services.settings.mcp_resource_url}."
             return rpc_error(MCP_NOT_FOUND.status, INVALID_REQUEST.code, message)
         if scope["method"] != "POST":
+            self._decisions.request_refused(Why.WRONG_TARGET)
             REFUSALS.inc("wrong_target")
             # No stream to open and no session to end, in any revision: both need state on one replica.
             response = rpc_error(MCP_WRONG_METHOD.status, INVALID_REQUEST.code, "Only POST is allowed here.")
@@ -141,9 +140,8 @@ class McpEndpoint:
             return response
         return None
 
-    def _check_headers(self, scope: Scope) -> None:
+    def _check_headers(self, fields: HeaderFields) -> None:
         addresses = self._services.addresses
-        fields = HeaderFields.of(scope)
         for origin in fields.all(b"origin"):
             if not addresses.allows_origin(origin.decode("latin-1")):
                 raise RequestRefusedError(FOREIGN_ORIGIN, "This Origin is not allowed.")

@@ -6,7 +6,7 @@ is open, also whether the credential still stands.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from starlette.responses import Response
@@ -84,14 +84,15 @@ class Reply:
                 await self._begin()
             await self._write(_event(message))
 
-    async def finish(self, response: Response) -> None:
+    def finish(self, response: Response) -> Awaitable[None]:
         """Send the answer itself, and nothing after it."""
         self.close()
         self._finished = True
         if not self._streaming:
-            await response(self._scope, self._receive, self._send)
-            return
-        body = bytes(response.body)
+            return response(self._scope, self._receive, self._send)
+        return self._end_stream(bytes(response.body))
+
+    async def _end_stream(self, body: bytes) -> None:
         async with self._next_turn():
             await self._write(_event(body) if body else b"", more=False)
 

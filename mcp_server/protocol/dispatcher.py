@@ -1,6 +1,6 @@
 """A request from bytes to answer: which revision, which messages, may they run (MCP "Transports")."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 
 import mcp_types
@@ -89,14 +89,17 @@ class Dispatcher:
                     uses.append(use)
         return uses
 
-    async def run(self, incoming: Incoming, host: Host) -> Answer:
+    def run(self, incoming: Incoming, host: Host) -> Awaitable[Answer]:
         """Return the answer to a body; what no tool foresees, such as a store's fault, passes through."""
         exchange = Exchange(incoming.revision, host)
         if incoming.is_batch:
-            answers = [await self._answer(message, exchange) for message in incoming.messages]
-            bodies = [answer.body for answer in answers if answer.body is not None]
-            return Answer(200, b"[" + b",".join(bodies) + b"]") if bodies else Answer(202, None)
-        return await self._answer(incoming.messages[0], exchange)
+            return self._answer_all(incoming.messages, exchange)
+        return self._answer(incoming.messages[0], exchange)
+
+    async def _answer_all(self, messages: Sequence[Message | ProtocolError], exchange: Exchange) -> Answer:
+        answers = [await self._answer(message, exchange) for message in messages]
+        bodies = [answer.body for answer in answers if answer.body is not None]
+        return Answer(200, b"[" + b",".join(bodies) + b"]") if bodies else Answer(202, None)
 
     async def _answer(self, message: Message | ProtocolError, exchange: Exchange) -> Answer:
         if isinstance(message, ProtocolError):

@@ -13,7 +13,7 @@ from mcp_types.methods import CLIENT_REQUESTS
 from mcp_server.metrics import TOOL_CALLS
 from mcp_server.protocol.calls import Call, Host
 from mcp_server.protocol.completion import complete
-from mcp_server.protocol.decisions import CallDecisions, Telling
+from mcp_server.protocol.decisions import CallDecisions
 from mcp_server.protocol.encoding import Encoder
 from mcp_server.protocol.features import Features
 from mcp_server.protocol.input_states import NO_ANSWERS, InputStates
@@ -76,7 +76,7 @@ class Methods:
             **({"completion/complete": self._complete} if features.resources or features.prompts else {}),
         }
 
-    async def answer(self, request: Request, exchange: Exchange) -> bytes:
+    def answer(self, request: Request, exchange: Exchange) -> Awaitable[bytes]:
         """Return the result of a request as JSON.
 
         Raises:
@@ -87,7 +87,7 @@ class Methods:
         if handler is None or (request.method, exchange.revision.name) not in CLIENT_REQUESTS:
             raise ProtocolError(mcp_types.METHOD_NOT_FOUND, f"There is no method {request.method[:64]}.")
         self._parameters.check(request, exchange.revision)
-        return await handler(request, exchange)
+        return handler(request, exchange)
 
     def parameter_headers(self, request: Request) -> Mapping[tuple[str, ...], str]:
         """Return which arguments of a call its headers must repeat: path in the arguments → header name."""
@@ -178,33 +178,26 @@ class Methods:
         """Return a handler whose call may ask the client for input, over as many requests as it takes."""
 
         async def handle(request: Request, exchange: Exchange) -> bytes:
+            principal, revision = exchange.host.principal, exchange.revision
             with self._decisions.telling(request) as telling:
-                return await self._ask_or_run(run, request, exchange, telling)
+                answers = self._input_states.open(request, principal) if revision.modern else NO_ANSWERS
+                call = Call(exchange.host, revision, request, answers)
+                try:
+                    result = await run(request, call, revision)
+                except InputRequiredError as required:
+                    telling.how = "asked"
+                    return self._questions(required, request, call)
+                except MissingCapabilityError as missing:
+                    raise _cannot_ask(missing, revision) from None
+                telling.how = "tool_error" if call.has_failed else ""
+                return result
 
         return handle
 
-    async def _ask_or_run(
-        self,
-        run: Callable[[Request, Call, Revision], Awaitable[bytes]],
-        request: Request,
-        exchange: Exchange,
-        telling: Telling,
-    ) -> bytes:
-        principal, revision = exchange.host.principal, exchange.revision
-        answers = self._input_states.open(request, principal) if revision.modern else NO_ANSWERS
-        call = Call(exchange.host, revision, request, answers)
-        try:
-            result = await run(request, call, revision)
-        except InputRequiredError as required:
-            telling.how = "asked"
-            state = self._input_states.seal(
-                request, principal, answers=call.found, asked=call.digests(required.questions)
-            )
-            return self._encoder.encode_questions(required.questions, state)
-        except MissingCapabilityError as missing:
-            raise _cannot_ask(missing, revision) from None
-        telling.how = "tool_error" if call.has_failed else ""
-        return result
+    def _questions(self, required: InputRequiredError, request: Request, call: Call) -> bytes:
+        asked = call.digests(required.questions)
+        state = self._input_states.seal(request, call.principal, answers=call.found, asked=asked)
+        return self._encoder.encode_questions(required.questions, state)
 
     def _capabilities(self) -> dict[str, object]:
         capabilities: dict[str, object] = {"tools": {}, "logging": {}}

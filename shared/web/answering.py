@@ -5,7 +5,7 @@ are the same in every answer, and most answers are whole. What is not goes uvico
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -55,31 +55,43 @@ class Cycle(RequestResponseCycle):
     _defaults: ClassVar[tuple[Headers, bytes | None]] = ([], b"")
     """The lines of every answer, as uvicorn last gave them: the date is another once a second."""
 
-    async def send(self, message: Any) -> None:
-        """Take a part of the answer."""
+    def send(self, message: Any) -> Any:
+        """Take a part of the answer; what is returned is to be awaited."""
         if not self.response_started:
             self._head = self._head_of(message)
             if self._head is None:
-                await super().send(message)
-                return
+                return super().send(message)
             self.response_started = True
             self.waiting_for_100_continue = False
-            return
-        if self._head is not None:
-            head, self._head = self._head, None
-            body = message.get("body", b"")
-            if self.flow.write_paused and not self.disconnected:
-                await self.flow.drain()
-            if not self.disconnected:
-                if len(body) == self.expected_content_length <= LONGEST_JOINED and not message.get(
-                    "more_body"
-                ):
-                    self._finish(head + body)
-                    return
-                self.transport.write(head)
+            return _DONE
+        if self._head is None:
+            return super().send(message)
+        if self._is_rest(message):
+            self._finish(self._head + message.get("body", b""))
+            return _DONE
+        return self._send_apart(message)
+
+    def _is_rest(self, message: Any) -> bool:
+        """Return whether the body is in this message, whole, and can be written now."""
+        length = len(message.get("body", b""))
+        return (
+            length == self.expected_content_length
+            and length <= LONGEST_JOINED
+            and not message.get("more_body")
+            and not self.disconnected
+            and not self.flow.write_paused
+        )
+
+    async def _send_apart(self, message: Any) -> None:
+        head, self._head = self._head, None
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if not self.disconnected and head is not None:
+            self.transport.write(head)
         await super().send(message)
 
     def _finish(self, answer: bytes) -> None:
+        self._head = None
         self.transport.write(answer)
         self.expected_content_length = 0
         self.response_complete = True
@@ -92,14 +104,14 @@ class Cycle(RequestResponseCycle):
         """Return the head of an answer with a known length; None: it goes uvicorn's own way."""
         if message["type"] != "http.response.start" or self.disconnected or not self.keep_alive:
             return None
+        if self.access_log or self.scope["method"] == "HEAD":
+            return None
         headers = message.get("headers", ())
-        lengths = [value for name, value in headers if name == b"content-length"]
-        if self.access_log or self.scope["method"] == "HEAD" or len(lengths) != 1:
-            return None
+        length = _length(headers)
         defaults, lines = self._default_lines(), _joined(headers)
-        if defaults is None or lines is None:
+        if length is None or defaults is None or lines is None:
             return None
-        self.expected_content_length = int(lengths[0])
+        self.expected_content_length = length
         self.chunked_encoding = False
         return b"".join((STATUS_LINE[message["status"]], defaults, lines, b"\r\n"))
 
@@ -111,11 +123,29 @@ class Cycle(RequestResponseCycle):
         return lines
 
 
+class _Done:
+    """An awaitable of what was done at once; it costs no coroutine."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Iterator[None]:
+        return iter(())
+
+
+_DONE: Final = _Done()
+
+
+def _length(headers: Headers) -> int | None:
+    """Return the only Content-Length; None when there is none, or more than one."""
+    lengths = [value for name, value in headers if name == b"content-length"]
+    return int(lengths[0]) if len(lengths) == 1 else None
+
+
 def _joined(headers: Headers) -> bytes | None:
     """Return header lines as bytes; None when one must go uvicorn's own way."""
     lines = []
-    for name, value in headers:
-        line = _lines.get((name, value)) or _line(name, value)
+    for header in headers:
+        line = _lines.get(header) or _line(*header)
         if line is None:
             return None
         lines.append(line)
