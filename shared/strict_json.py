@@ -88,19 +88,19 @@ def _finite(digits: str) -> float:
 
 
 # Made once: json.loads makes a decoder for every text when it is given hooks.
-_scan: Final = json.JSONDecoder(
+_read: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_bounded_integer, parse_float=_finite
-).scan_once
+).raw_decode
 
 
 def _decode(text: str) -> object:
     text = text.strip(_WHITE_SPACE)
     try:
         value: object
-        value, end = _scan(text, 0)
+        value, end = _read(text)
     except InvalidJsonError:
         raise
-    except (ValueError, RecursionError, StopIteration):
+    except (ValueError, RecursionError):
         raise InvalidJsonError("it is not valid JSON") from None
     if end != len(text):
         raise InvalidJsonError("it is not valid JSON")

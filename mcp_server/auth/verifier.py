@@ -80,7 +80,7 @@ class TokenVerifier:
         return principal
 
     def recall(self, unverified_token: bytes) -> Principal | None:
-        """Return whom an access token speaks for if it was verified before, and nothing speaks against it since.
+        """Return whom an access token speaks for if it was verified before; None: it must be verified.
 
         Raises:
             InvalidToken: it was revoked.

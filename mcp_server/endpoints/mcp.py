@@ -13,7 +13,6 @@ from mcp_server.endpoints.errors import json_response, rpc_error, unavailable
 from mcp_server.endpoints.reply import Reply
 from mcp_server.endpoints.request_host import RequestHost
 from mcp_server.metrics import REFUSALS
-from mcp_server.protocol.dispatcher import Incoming
 from mcp_server.protocol.reach import ScopeRequiredError
 from mcp_server.services import Services
 from shared.audit.acting import acting

@@ -5,9 +5,10 @@ are the same in every answer, and most answers are whole. What is not goes uvico
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
+from starlette.types import Message, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 LONGEST_JOINED: Final = 64 * 1024
@@ -36,13 +37,50 @@ _CONSTANT: Final = frozenset(
 )
 """Names whose lines are kept: their few values are our own, and no secret."""
 
+_PLAIN: Final = frozenset({b"content-length", b"x-request-id"})
+"""Names whose lines are another each time, and have nothing to look at when they are letters and digits."""
+
 _OTHER_WAYS: Final = frozenset({b"connection", b"transfer-encoding"})
 """Lines that decide how the body is sent, or what becomes of the connection."""
+
+EXTENSIONS: Final[Mapping[str, Mapping[str, object]]] = {"val_town.whole_answer": {}}
+"""ASGI extensions of a scope whose server takes an answer in one message: a start with the body in it."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 
 _KEPT_LINES: Final = 256
 _lines: dict[tuple[bytes, bytes], bytes] = {}
+
+
+def send_whole(scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> Awaitable[None]:
+    """Send an answer that is there in one piece.
+
+    Where the server takes it so, every layer on its way is gone through once and not twice.
+
+    Args:
+        scope: of the request.
+        send: takes the parts of the answer.
+        status: of HTTP.
+        headers: lines with lower-case names, Content-Length among them.
+        body: all of it.
+    """
+    start = {"type": "http.response.start", "status": status, "headers": headers}
+    if scope.get("extensions") is EXTENSIONS:
+        start["body"] = body
+        return send(start)
+    return _send_parts(send, start, body)
+
+
+async def _send_parts(send: Send, start: Message, body: bytes) -> None:
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+def _body_of(message: Any) -> Any:
+    """Return the part of an answer that is its body, of one that may be a start with the body in it."""
+    if message["type"] == "http.response.start":
+        return {"type": "http.response.body", "body": message["body"]}
+    return message
 
 
 class Cycle(RequestResponseCycle):
@@ -57,19 +95,26 @@ class Cycle(RequestResponseCycle):
 
     def send(self, message: Any) -> Any:
         """Take a part of the answer; what is returned is to be awaited."""
-        if not self.response_started:
-            self._head = self._head_of(message)
-            if self._head is None:
-                return super().send(message)
-            self.response_started = True
-            self.waiting_for_100_continue = False
-            return _DONE
+        if self.response_started:
+            return self._send_body(message)
+        self._head = self._head_of(message)
+        if self._head is None:
+            return super().send(message) if "body" not in message else self._send_both(message)
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        return _DONE if "body" not in message else self._send_body(message)
+
+    def _send_body(self, message: Any) -> Any:
         if self._head is None:
             return super().send(message)
         if self._is_rest(message):
             self._finish(self._head + message.get("body", b""))
             return _DONE
         return self._send_apart(message)
+
+    async def _send_both(self, message: Any) -> None:
+        await super().send(message)
+        await super().send(_body_of(message))
 
     def _is_rest(self, message: Any) -> bool:
         """Return whether the body is in this message, whole, and can be written now."""
@@ -88,7 +133,7 @@ class Cycle(RequestResponseCycle):
             await self.flow.drain()
         if not self.disconnected and head is not None:
             self.transport.write(head)
-        await super().send(message)
+        await super().send(_body_of(message))
 
     def _finish(self, answer: bytes) -> None:
         self._head = None
@@ -153,6 +198,8 @@ def _joined(headers: Headers) -> bytes | None:
 
 
 def _line(name: bytes, value: bytes) -> bytes | None:
+    if name in _PLAIN and value.isalnum():
+        return b"".join((name, b": ", value, b"\r\n"))
     if name in _OTHER_WAYS or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
         return None
     line = b"".join((name, b": ", value, b"\r\n"))

@@ -68,7 +68,7 @@ async def _read(receive: Receive, limit: int) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise RequestRefusedError(CUT_OFF, "The connection closed before the request was complete.")
-        chunk = message.get("body", b"")
+        chunk: bytes = message.get("body", b"")
         if len(body) + len(chunk) > limit:
             raise RequestRefusedError(LARGE_BODY, f"The request body is larger than {limit} bytes.")
         is_last = not message.get("more_body", False)

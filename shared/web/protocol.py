@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from shared.refusals.refusal import Refusal
 from shared.refusals.transport import LARGE_HEAD, SLOW_HEAD
-from shared.web.answering import Cycle
+from shared.web.answering import EXTENSIONS, Cycle
 from shared.web.draining import TASK
 from shared.web.limits import WHOLE
 from shared.web.overload import CROWDED, Overload
@@ -169,9 +169,10 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        # uvicorn leaves no other way to put it in; a request behind another one comes here when it is its turn.
+        # uvicorn leaves no other way to put it in. One behind another request comes here when it has its turn.
         cycle.__class__ = Cycle
         scope: Any = cycle.scope
+        scope["extensions"] = EXTENSIONS
         task = scope[TASK] = self.loop.create_task(cycle.run_asgi(app))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)

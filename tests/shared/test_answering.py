@@ -9,7 +9,7 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from shared.web.answering import LONGEST_JOINED, _lines
+from shared.web.answering import LONGEST_JOINED, _lines, send_whole
 from shared.web.protocol import BoundedHttpToolsProtocol
 from tests.support.raw_http import served
 
@@ -92,6 +92,41 @@ def _is_only_less(theirs: list[bytes], ours: list[bytes], *, name: str) -> bool:
     # Of an answer that breaks off, uvicorn has sent the head; without its body nobody needs that.
     broken = name in ("head alone", "too short", "too long", "two lengths")
     return broken and all(their.startswith(our) for their, our in zip(theirs, ours, strict=True))
+
+
+WHOLE: Mapping[str, tuple[int, dict[str, str], bytes]] = {
+    "short": (200, {"content_type": "text/plain", "content_length": "10"}, BODY),
+    "empty": (200, {"content_length": "0"}, b""),
+    "long": (200, {"content_length": str(2 * LONGEST_JOINED)}, b"y" * 2 * LONGEST_JOINED),
+    "an error": (401, {"content_length": "10", "www_authenticate": "Bearer"}, BODY),
+    "closing": (200, {"content_length": "10", "connection": "close"}, BODY),
+    "of unknown length": (200, {"content_type": "text/plain"}, BODY),
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("name", WHOLE)
+async def test_an_answer_in_one_message_is_what_uvicorn_makes_of_two(
+    name: str, version: str, method: str
+) -> None:
+    status, headers, content = WHOLE[name]
+    lines = start(status, **headers)["headers"]
+
+    async def whole(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append("extensions" in scope)
+        await send_whole(scope, send, status, lines, content)
+
+    one = f"{method} / HTTP/{version}\r\nhost: x\r\n\r\n".encode()
+    seen: list[bool] = []
+    answers = []
+    for protocol in (HttpToolsProtocol, BoundedHttpToolsProtocol):
+        async with served(protocol, whole) as port:
+            received = [await exchange(port, requests) for requests in (one, one + one)]
+            answers.append([without_date(each) for each in received])
+    assert answers[0] == answers[1]
+    assert not seen[0]
+    assert seen[-1]
 
 
 async def test_lines_that_may_hold_a_secret_are_not_kept() -> None:
