@@ -169,7 +169,7 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        # uvicorn leaves no other way to put it in. One behind another request comes here when it has its turn.
+        # uvicorn leaves no other way to put it in. One behind another comes here when it has its turn.
         cycle.__class__ = Cycle
         scope: Any = cycle.scope
         scope["extensions"] = EXTENSIONS
