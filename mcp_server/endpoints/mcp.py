@@ -29,7 +29,7 @@ from shared.refusals.transport import (
 )
 from shared.web.draining import is_ending
 from shared.web.fields import HeaderFields
-from shared.web.limits import RequestRefusedError, read_body
+from shared.web.limits import RequestRefusedError, read_body, short_body
 
 _log = get_logger("mcp:caller")
 
@@ -91,7 +91,9 @@ class McpEndpoint:
         if response is None:
             try:
                 self._check_headers(fields)
-                body = await read_body(scope, receive, limit=MAX_BODY_BYTES)
+                body = short_body(scope, limit=MAX_BODY_BYTES)
+                if body is None:
+                    body = await read_body(scope, receive, limit=MAX_BODY_BYTES)
                 response = await self._run(fields, body, caller, reply)
             except Exception as error:
                 response = self._refuse(error, caller, reply)

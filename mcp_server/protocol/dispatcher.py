@@ -7,7 +7,13 @@ import mcp_types
 
 from mcp_server.metrics import MESSAGE_SERIES, MESSAGES, REFUSALS
 from mcp_server.protocol.calls import Host
-from mcp_server.protocol.headers import RoutingHeaders, check_modern, check_parameters, revision_of
+from mcp_server.protocol.headers import (
+    HeaderLines,
+    RoutingHeaders,
+    check_modern,
+    check_parameters,
+    revision_of,
+)
 from mcp_server.protocol.jsonrpc import (
     Message,
     Notification,
@@ -24,7 +30,6 @@ from mcp_server.protocol.reach import Use
 from mcp_server.protocol.versions import Revision
 from shared.logs import get_logger
 from shared.refusals.json_rpc import UNREADABLE_BODY
-from shared.web.fields import HeaderFields
 
 _log = get_logger("mcp:dispatch")
 
@@ -57,13 +62,13 @@ class Dispatcher:
         """Take the methods to call."""
         self._methods = methods
 
-    def read(self, fields: HeaderFields, body: bytes) -> Incoming:
+    def read(self, lines: HeaderLines, body: bytes) -> Incoming:
         """Return the messages in a body.
 
         Raises:
             ProtocolError: the body, or the way its headers go with it, is refused as a whole: HTTP 400.
         """
-        headers = RoutingHeaders(fields)
+        headers = RoutingHeaders(lines)
         value = decode(body)
         revision = revision_of(headers, value)
         if isinstance(value, list):

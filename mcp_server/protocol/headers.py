@@ -3,14 +3,13 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
 
 import mcp_types
 
 from mcp_server.protocol.jsonrpc import Message, Notification, ProtocolError, Request
 from mcp_server.protocol.versions import NEWEST, REVISIONS, SUPPORTED, WITHOUT_HEADER, Revision
-from shared.web.fields import HeaderFields
 
 _PROTOCOL_VERSION: Final = b"mcp-protocol-version"
 _METHOD: Final = b"mcp-method"
@@ -30,39 +29,48 @@ _ROUTING: Final = frozenset({_PROTOCOL_VERSION, _METHOD, _NAME})
 _SENTINEL: Final = re.compile(r"=\?base64\?(.*)\?=")
 
 
+class HeaderLines(Protocol):
+    """The header lines of a request, with lower-case names."""
+
+    def all(self, name: bytes) -> Sequence[bytes]:
+        """Return the values of a name, in the order of their lines."""
+
+    def repeated(self) -> Sequence[bytes]:
+        """Return the names that come more than once."""
+
+
 class RoutingHeaders:
     """The headers by which a proxy may route a request; None where a header is absent."""
 
-    __slots__ = ("_fields", "method", "name", "protocol_version")
+    __slots__ = ("_lines", "method", "name", "protocol_version")
 
-    def __init__(self, fields: HeaderFields) -> None:
+    def __init__(self, lines: HeaderLines) -> None:
         """Take the header lines of a request.
 
         Raises:
             ProtocolError: -32020 when one occurs twice: readers of the first and of the last would disagree.
         """
-        if not fields.are_single:
-            _check_single(fields)
-        self._fields = fields
-        self.protocol_version = _only(fields, _PROTOCOL_VERSION)
-        self.method = _only(fields, _METHOD)
-        self.name = _only(fields, _NAME)
+        for name in lines.repeated():
+            _check_single(name)
+        self._lines = lines
+        self.protocol_version = _only(lines, _PROTOCOL_VERSION)
+        self.method = _only(lines, _METHOD)
+        self.name = _only(lines, _NAME)
 
     def parameter(self, name: str) -> str | None:
         """Return the value of Mcp-Param-`name`."""
-        return _only(self._fields, PARAMETER_PREFIX + name.lower().encode("latin-1"))
+        return _only(self._lines, PARAMETER_PREFIX + name.lower().encode("latin-1"))
 
 
-def _only(fields: HeaderFields, name: bytes) -> str | None:
-    values = fields.all(name)
+def _only(lines: HeaderLines, name: bytes) -> str | None:
+    values = lines.all(name)
     # RFC 9110 section 5.5: white space around a value is no part of it, and the parser leaves some.
     return values[0].decode("latin-1").strip(" \t") if values else None
 
 
-def _check_single(fields: HeaderFields) -> None:
-    for name in fields.repeated():
-        if name in _ROUTING or name.startswith(PARAMETER_PREFIX):
-            raise _mismatch(f"The header {name.decode('latin-1')[:64]} occurs more than once.")
+def _check_single(repeated: bytes) -> None:
+    if repeated in _ROUTING or repeated.startswith(PARAMETER_PREFIX):
+        raise _mismatch(f"The header {repeated.decode('latin-1')[:64]} occurs more than once.")
 
 
 def revision_of(headers: RoutingHeaders, value: object) -> Revision | None:

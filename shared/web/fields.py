@@ -35,15 +35,10 @@ class HeaderFields:
         """Bytes of all names and values."""
         return sum(map(len, chain.from_iterable(self._lines)))
 
-    @property
-    def are_single(self) -> bool:
-        """Whether no name comes twice."""
-        return self._only is not None
-
-    def repeated(self) -> list[bytes]:
+    def repeated(self) -> Sequence[bytes]:
         """Return the names that come more than once, in the order of their lines."""
         if self._only is not None:
-            return []
+            return ()
         counts = Counter(name for name, _ in self._lines)
         return [name for name, count in counts.items() if count > 1]
 

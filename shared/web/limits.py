@@ -21,8 +21,10 @@ MAX_HEADER_BYTES = 32 * 1024
 MAX_TARGET_BYTES = 48 * 1024
 BODY_SECONDS = 10.0
 
+SHORT_BODY_BYTES = 16 * 1024
+
 WHOLE = "val_town.whole"
-"""In the scope of a request whose body has arrived to its end."""
+"""In the scope of a request whose body has arrived to its end: the body if it is short, else None."""
 
 
 class RequestRefusedError(Exception):
@@ -47,9 +49,9 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: floa
     Raises:
         RequestRefusedError: 413 too large, 408 too slow, 415 encoded, 400 malformed length or cut off.
     """
-    declared = _declared_length(scope)
-    if declared is not None and declared > limit:
-        raise RequestRefusedError(LARGE_BODY, f"The request body is larger than {limit} bytes.")
+    body = short_body(scope, limit=limit)
+    if body is not None:
+        return body
     if WHOLE in scope:
         # Nothing is waited for. A timer is the dearest part of reading a small body.
         return await _read(receive, limit)
@@ -60,6 +62,19 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: floa
         raise RequestRefusedError(
             SLOW_BODY, f"The request body did not arrive within {seconds:g} s."
         ) from None
+
+
+def short_body(scope: Scope, *, limit: int) -> bytes | None:
+    """Return the body of a request if it is there already; None: it must be read.
+
+    Raises:
+        RequestRefusedError: as `read_body`.
+    """
+    declared = _declared_length(scope)
+    body: bytes | None = scope.get(WHOLE)
+    if max(declared or 0, len(body or b"")) > limit:
+        raise RequestRefusedError(LARGE_BODY, f"The request body is larger than {limit} bytes.")
+    return body
 
 
 async def _read(receive: Receive, limit: int) -> bytes:

@@ -17,7 +17,7 @@ from shared.refusals.refusal import Refusal
 from shared.refusals.transport import LARGE_HEAD, SLOW_HEAD
 from shared.web.answering import EXTENSIONS, Cycle
 from shared.web.draining import TASK
-from shared.web.limits import WHOLE
+from shared.web.limits import SHORT_BODY_BYTES, WHOLE
 from shared.web.overload import CROWDED, Overload
 
 _ACCEPTED_AT_ONCE = 64
@@ -58,6 +58,8 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named_arguments)
         self._head_size = 0
         self._in_head = True
+        self._is_unread = False
+        """Whether nobody can have read from the body: its request came with what was received last."""
         self._head_timer: asyncio.TimerHandle | None = None
         self._idle_since: float | None = None
         self._most = self.limit_concurrency
@@ -111,6 +113,7 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take what came, and count it as long as it belongs to a head."""
         super().data_received(data)
+        self._is_unread = False
         if self._in_head:
             self._head_size += len(data)
             if self._head_size > self.head_bytes:
@@ -129,13 +132,15 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         self._end_head()
         if not self.url.startswith(b"/"):
             _check_target(self.url, self.headers)
+        self._is_unread = True
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Tell whoever reads the body that there is nothing more to wait for."""
+        """Tell whoever reads the body that there is nothing more to wait for, and what it is if it is short."""
         super().on_message_complete()
         scope: Any = self.scope
-        scope[WHOLE] = True
+        body = self.cycle.body
+        scope[WHOLE] = bytes(body) if self._is_unread and len(body) <= SHORT_BODY_BYTES else None
 
     def on_response_complete(self) -> None:
         """Begin the next request that waits on this connection; without one it is idle from now on."""
