@@ -50,15 +50,14 @@ class DirectApplication(FastAPI):
         if below:
             self._direct_below.append((f"{path}/", direct))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
+        """Handle one ASGI connection; what is returned is to be awaited."""
         direct = self._find(scope["path"]) if scope["type"] == "http" else None
         if direct is None or direct.method not in (None, scope["method"]):
-            await super().__call__(scope, receive, send)
-            return
+            return super().__call__(scope, receive, send)
         scope["app"] = self
         scope[ROUTE] = direct.route
-        await direct.endpoint(scope, receive, send)
+        return direct.endpoint(scope, receive, send)
 
     def _find(self, path: str) -> _Direct | None:
         found = self._direct.get(path)

@@ -56,14 +56,10 @@ class RequestRecorder:
         timing.observe(seconds)
         path = scope["path"]
         if path not in QUIET_PATHS:
-            self._log.request(
-                request_id=request_id,
-                method=method if method in METHODS else OTHER,
-                path=path[:MAX_PATH],
-                status=status,
-                milliseconds=seconds * 1000,
-                flow=scope["state"].get("flow", "") if "state" in scope else "",
-            )
+            method = method if method in METHODS else OTHER
+            state = scope.get("state")
+            flow = state.get("flow", "") if state else ""
+            self._log.request(request_id, method, path[:MAX_PATH], status, seconds * 1000, flow)
 
     def _find(self, method: str, route: str, status: int) -> tuple[Count, Timing]:
         series = REQUESTS.of(method, route, str(status)), REQUEST_SECONDS.of(route)
