@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from joserfc.jwk import ECKey, OKPKey, RSAKey
+from pydantic_core import to_json
 
 from auth_server.pem import load_private_key
 from shared.oauth.access_token import TYP
@@ -72,7 +73,7 @@ class KeyPair:
         As joserfc would make it, without what is the same for every token: reading the header, choosing the
         algorithm and the key.
         """
-        payload = base64url(json.dumps(claims, separators=(",", ":")).encode())
+        payload = base64url(to_json(claims))
         signed = f"{self._protected}.{payload}"
         signature = REGISTRY.get_alg(self.algorithm).sign(signed.encode("ascii"), self.key)
         return f"{signed}.{base64url(signature)}"

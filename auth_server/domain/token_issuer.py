@@ -1,7 +1,6 @@
 """The single mint: access tokens (RFC 9068), refresh tokens, the token response (RFC 6749, 5.1)."""
 
 import hmac
-import json
 import secrets
 import struct
 from collections.abc import Iterable, Mapping
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 
 from joserfc import jwt
 from joserfc.errors import JoseError
+from pydantic_core import to_json
 
 from auth_server.domain import generate
 from auth_server.domain.signing_keys import Keyring
@@ -81,7 +81,7 @@ class TokenResponse:
         }
         if self.refresh_token is not None:
             body["refresh_token"] = self.refresh_token
-        return json.dumps(body)
+        return to_json(body).decode()
 
 
 class TokenIssuer:

@@ -19,6 +19,7 @@ from shared.audit import acting
 from shared.flows.steps import Reason
 from shared.logs import get_logger
 from shared.oauth.errors import InvalidClient, InvalidRequest
+from shared.web.fields import HeaderFields
 
 _log = get_logger("oauth:client")
 _REFUSED = "The client is unknown or did not authenticate. Register again if the registration was removed."
@@ -124,7 +125,7 @@ async def _refused(
 
 
 def _presented(request: Request, form: Mapping[str, str]) -> _Presented:
-    headers = request.headers.getlist("authorization")
+    headers = HeaderFields.of(request.scope).all(b"authorization")
     if len(headers) > 1:
         raise InvalidRequest("There must be one Authorization header.")
     if not headers:
@@ -134,7 +135,7 @@ def _presented(request: Request, form: Mapping[str, str]) -> _Presented:
         return _Presented(client_id, form.get("client_secret"))
     if "client_secret" in form:
         raise InvalidRequest("A client must use one authentication method: the header or the body.")
-    client_id, secret = _basic(headers[0])
+    client_id, secret = _basic(headers[0].decode("latin-1"))
     if form.get("client_id", client_id) != client_id:
         raise InvalidRequest("The client_id of the body is not the one of the Authorization header.")
     # As in a form, an empty value counts as not sent: public clients do this.

@@ -9,6 +9,7 @@ from auth_server.domain.authorization_request import AuthorizationParameters
 from shared.oauth.errors import InvalidRequest, InvalidTarget
 from shared.refusals.transport import WRONG_MEDIA_TYPE
 from shared.strict_json import InvalidJsonError, load_object
+from shared.web.fields import HeaderFields
 from shared.web.limits import read_body
 
 MAX_BODY_BYTES = 64 * 1024
@@ -64,7 +65,8 @@ def check_content_type(request: Request, *accepted: str) -> str:
     Raises:
         InvalidRequest: with status 415, when it is none of those accepted.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    sent = HeaderFields.of(request.scope).all(b"content-type")
+    content_type = sent[0].decode("latin-1").partition(";")[0].strip().lower() if sent else ""
     if content_type not in accepted:
         raise InvalidRequest(
             f"The Content-Type must be {' or '.join(accepted)}.", status=WRONG_MEDIA_TYPE.status
@@ -100,6 +102,8 @@ def refuse_credentials_in_query(request: Request) -> None:
     Raises:
         InvalidRequest: it does.
     """
+    if not request.scope["query_string"]:
+        return
     query = parse(request.scope["query_string"])
     sent = {"client_id", "client_secret", "code", "code_verifier", "refresh_token", "token"} & set(
         query.values

@@ -26,9 +26,17 @@ from shared.oauth.errors import (
     UnsupportedGrantType,
 )
 from shared.redis.patience import asked_by
+from shared.web.fields import HeaderFields
 from shared.web.hang_up import has_hung_up
+from shared.web.whole_response import WholeResponse
 
 PATH: Final = "/oauth/token"
+
+_HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"pragma", b"no-cache"),
+    (b"content-type", b"application/json"),
+)
 
 router = APIRouter()
 _log = get_logger("oauth:token")
@@ -111,8 +119,7 @@ async def token(request: Request, services: ServicesDep) -> Response:
         scopes=exchanged.scopes,
         resource=exchanged.resource,
     )
-    headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-    return Response(exchanged.body, media_type="application/json", headers=headers)
+    return WholeResponse(200, exchanged.body.encode(), _HEADERS)
 
 
 def _note_refusal(
@@ -131,7 +138,7 @@ def _note_refusal(
 
 def _client_auth(request: Request, form: Mapping[str, str]) -> str:
     """Return how the client tried to prove who it is, as RFC 7591 section 2 names it."""
-    if "authorization" in request.headers:
+    if HeaderFields.of(request.scope).all(b"authorization"):
         return "client_secret_basic"
     if "client_assertion" in form:
         return "private_key_jwt"

@@ -1,10 +1,9 @@
 """Every refusal of `/mcp` as HTTP (RFC 6750 section 3; RFC 9728 section 5.1; JSON-RPC 2.0 section 5.1)."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from mcp_server.auth.jwks import KeysUnavailableError
 from mcp_server.auth.verifier import RevocationUnknownError
@@ -21,8 +20,8 @@ from shared.redis.client import StoreError
 from shared.refusals.json_rpc import INTERNAL_ERROR, INVALID_REQUEST
 from shared.refusals.oauth import NO_CREDENTIALS, UNAVAILABLE
 from shared.retry_after import jittered
-from shared.web.answering import send_whole
 from shared.web.limits import RequestRefusedError
+from shared.web.whole_response import WholeResponse
 
 _UNAVAILABLE: Final[Mapping[type[Exception], str]] = {
     KeysUnavailableError: "keys_unavailable",
@@ -100,23 +99,9 @@ class Refusals:
         return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
 
 
-class _JsonResponse(Response):
-    """A JSON answer of which every header line is known: starlette puts a dictionary of text into lines."""
-
-    def __init__(self, status: int, body: bytes) -> None:
-        self.status_code = status
-        self.body = body
-        self.background = None
-        self.raw_headers = [*_JSON_HEADERS, (b"content-length", str(len(body)).encode())]
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
-        """Send it; what is returned is to be awaited."""
-        return send_whole(scope, send, self.status_code, self.raw_headers, bytes(self.body))
-
-
 def json_response(status: int, body: bytes) -> Response:
     """Return a JSON answer that nobody may keep."""
-    return _JsonResponse(status, body)
+    return WholeResponse(status, body, _JSON_HEADERS)
 
 
 def rpc_error(

@@ -4,7 +4,7 @@ From the outside in, as a request meets them:
 
     serve             uvicorn, its limits, the end of a process
     protocol          connections and heads, with bounds
-    answering         from an answer to bytes
+    answering         from an answer to bytes; whole_response is one that needs nothing more
     overload          what is too much is refused at once
     draining          not ready, still serving, then over
     edge              id, log line, count, headers of security and CORS, the net for bugs; its parts are in
