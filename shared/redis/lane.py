@@ -153,7 +153,8 @@ class _Link(asyncio.Protocol):
     @property
     def is_open(self) -> bool:
         """Whether commands can be sent, as far as is known here."""
-        return self._loop is asyncio.get_running_loop() and not self._transport.is_closing()
+        # Another loop runs only when this one does not. Which one it is would be a system call to ask.
+        return self._loop.is_running() and not self._transport.is_closing()
 
     @property
     def is_late(self) -> bool:
