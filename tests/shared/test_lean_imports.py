@@ -16,7 +16,8 @@ from shared.lean_imports import lean_imports
 with lean_imports():
     import auth_server.serving
 import httpx, structlog, redis.asyncio
-print(*sorted({name.partition(".")[0] for name in sys.modules} & {"greenlet", "rich", "auth_server", "typer"}))
+loaded = {name.partition(".")[0] for name in sys.modules}
+print(*sorted(loaded & {"greenlet", "rich", "auth_server", "typer"}))
 print("opentelemetry.sdk.metrics" in sys.modules, "httpx._main" in sys.modules)
 """
 BUILT = """

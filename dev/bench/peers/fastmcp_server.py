@@ -1,4 +1,4 @@
-"""FastMCP, stateless, with the same guard (`JWTVerifier` on our keys), the same tools, and one that does little.
+"""FastMCP, stateless, with the same guard (`JWTVerifier` on our keys) and the same tools; one does little.
 
 `fast`: answers in JSON, uvloop and httptools, no line in a log. `plain`: as `pip install fastmcp` runs it,
 which brings neither, answers in event streams, and logs each request.

@@ -1,4 +1,4 @@
-"""The official Python SDK's own server, stateless, with its own guard, the same tools, and one that does little.
+"""The official Python SDK's own server, stateless, with the SDK's guard and the same tools; one does little.
 
 The SDK leaves reading a token to a `TokenVerifier`; this one is PyJWT with kept keys, on the event loop,
 which is as fast as it goes. `fast` and `plain` as with FastMCP.
