@@ -79,11 +79,22 @@ def probe(target: Target) -> str:
     return answer.text
 
 
-def _succeeded(text: str) -> bool:
-    # An answer as an event stream carries its message in a line of data.
-    found = re.search(r"^data: (\{.*)$", text, re.MULTILINE)
-    message = json.loads(found.group(1) if found else text)
+def tools_in(answer: str) -> list[dict[str, Any]]:
+    """Return the tools that an answer lists; none, when it is no list of tools."""
+    tools: list[dict[str, Any]] = _message_in(answer).get("result", {}).get("tools", [])
+    return tools
+
+
+def _succeeded(answer: str) -> bool:
+    message = _message_in(answer)
     return "error" not in message and not message.get("result", {}).get("isError")
+
+
+def _message_in(answer: str) -> dict[str, Any]:
+    # An answer as an event stream carries its message in a line of data.
+    found = re.search(r"^data: (\{.*)$", answer, re.MULTILINE)
+    message: dict[str, Any] = json.loads(found.group(1) if found else answer)
+    return message
 
 
 def run(target: Target, folder: Path, *, seconds: float) -> Measured:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from dev.bench import servers
-from dev.bench.load import Target, probe
+from dev.bench.load import BenchError, Target, probe, tools_in
 from dev.bench.rows import Plan, Row, access_token, against_bare, rates, row
 from dev.bench.servers import FAST, PLAIN
 from dev.deployment import MCP, Deployment
@@ -30,6 +30,7 @@ CALLS: Final[Mapping[str, McpRequest]] = {
     "tools/call whoami, 2025-11-25": handshake("tools/call", {"name": "whoami", "arguments": {}}),
 }
 MODERN_CALL: Final = "tools/call whoami, 2026-07-28"
+MODERN_LIST: Final = "tools/list, 2026-07-28"
 
 NOTED_ROUNDS: Final = 2
 """Rounds of what is only noted: the peers as their packages alone run them."""
@@ -59,12 +60,12 @@ def mcp_rows(plan: Plan) -> Iterable[Row]:
             for name in CALLS
         }
         bodies = {name: probe(each) for name, each in targets.items()}
-        contenders = [*_floor(plan, stack, bodies), *_peers(plan, stack, deployment)]
+        tools = tools_in(bodies[MODERN_LIST])
+        contenders = [*_floor(plan, stack, bodies), *_peers(plan, stack, deployment, tools)]
         for name in CALLS:
             for way, rounds in ((FAST, plan.rounds), (PLAIN, min(plan.rounds, NOTED_ROUNDS))):
-                yield from _compared(
-                    plan, name, targets[name], [c for c in contenders if c.way == way], rounds
-                )
+                held_against = [c for c in contenders if c.way == way]
+                yield from _compared(plan, name, targets[name], held_against, rounds)
         yield _fresh_row(plan, deployment, token, pem)
 
 
@@ -79,7 +80,9 @@ def _floor(plan: Plan, stack: ExitStack, bodies: Mapping[str, str]) -> Iterable[
         yield Contender(f"bare-{way}", words[way], way, server.process_id, urls, wanted, remark)
 
 
-def _peers(plan: Plan, stack: ExitStack, deployment: Deployment) -> Iterable[Contender]:
+def _peers(
+    plan: Plan, stack: ExitStack, deployment: Deployment, tools: Sequence[Mapping[str, Any]]
+) -> Iterable[Contender]:
     if not plan.peers:
         return
     for key, open_peer, words, wanted in (
@@ -87,7 +90,7 @@ def _peers(plan: Plan, stack: ExitStack, deployment: Deployment) -> Iterable[Con
         ("sdk", servers.sdk, "mcp SDK, TokenVerifier, stateless", None),
     ):
         for way in (FAST, PLAIN):
-            server = stack.enter_context(open_peer(plan.folder, deployment, way))
+            server = stack.enter_context(open_peer(plan.folder, deployment, tools, way))
             named = words if way == FAST else f"{words.partition(',')[0]}, as its package runs it"
             asked = wanted if way == FAST else None
             urls = dict.fromkeys(CALLS, server.url)
@@ -97,11 +100,11 @@ def _peers(plan: Plan, stack: ExitStack, deployment: Deployment) -> Iterable[Con
 def _compared(
     plan: Plan, name: str, ours: Target, contenders: Sequence[Contender], rounds: int
 ) -> Iterable[Row]:
-    targets = {"ours": ours}
+    targets, answer = {"ours": ours}, probe(ours)
     for one in contenders:
         asked = target(f"{one.words}, {name}", one.urls[name], CALLS[name], ours.tokens)
         targets[one.key] = replace(asked, process_id=one.process_id)
-        probe(targets[one.key])
+        check_list(targets[one.key], probe(targets[one.key]), answer)
     measured = rates(plan, targets, rounds)
     for one in contenders:
         yield row(
@@ -115,8 +118,19 @@ def _compared(
         )
 
 
+def check_list(asked: Target, answer: str, ours: str) -> None:
+    """Return when both answers list the same number of tools, or are no lists.
+
+    Raises:
+        BenchError: they do not: it would be no comparison.
+    """
+    theirs, wanted = len(tools_in(answer)), len(tools_in(ours))
+    if theirs != wanted:
+        raise BenchError(f"{asked.name}: it lists {theirs} tools, this server {wanted}")
+
+
 def _fresh_row(plan: Plan, deployment: Deployment, token: str, pem: str) -> Row:
-    name = "tools/list, 2026-07-28"
+    name = MODERN_LIST
     tokens = mint(token, pem, FRESH_TOKENS // 2 if plan.quick else FRESH_TOKENS)
     targets = {
         "first": target("first use", deployment.resource, CALLS[name], tokens),

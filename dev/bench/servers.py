@@ -5,11 +5,11 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
@@ -64,16 +64,20 @@ def bare(folder: Path, bodies: Mapping[str, str], way: str = FAST) -> Iterator[S
 
 
 @contextmanager
-def fastmcp(folder: Path, deployment: Deployment, way: str = FAST) -> Iterator[Server]:
-    """Run FastMCP for the same access tokens; yield its endpoint."""
-    with _python_peer("fastmcp_server.py", folder, deployment, way) as server:
+def fastmcp(
+    folder: Path, deployment: Deployment, tools: Sequence[Mapping[str, Any]], way: str = FAST
+) -> Iterator[Server]:
+    """Run FastMCP for the same access tokens, with these tools; yield its endpoint."""
+    with _python_peer("fastmcp_server.py", folder, deployment, tools, way) as server:
         yield server
 
 
 @contextmanager
-def sdk(folder: Path, deployment: Deployment, way: str = FAST) -> Iterator[Server]:
-    """Run the official SDK's server for the same access tokens; yield its endpoint."""
-    with _python_peer("sdk_server.py", folder, deployment, way) as server:
+def sdk(
+    folder: Path, deployment: Deployment, tools: Sequence[Mapping[str, Any]], way: str = FAST
+) -> Iterator[Server]:
+    """Run the official SDK's server for the same access tokens, with these tools; yield its endpoint."""
+    with _python_peer("sdk_server.py", folder, deployment, tools, way) as server:
         yield server
 
 
@@ -96,14 +100,18 @@ def pin(process_id: int, core: int) -> None:
 
 
 @contextmanager
-def _python_peer(script: str, folder: Path, deployment: Deployment, way: str) -> Iterator[Server]:
-    port = free_port()
+def _python_peer(
+    script: str, folder: Path, deployment: Deployment, tools: Sequence[Mapping[str, Any]], way: str
+) -> Iterator[Server]:
+    port, listed = free_port(), folder / "tools.json"
+    listed.write_text(json.dumps(tools), encoding="utf-8")
     environ = {
         **os.environ,
         "BENCH_PORT": str(port),
         "BENCH_ISSUER": deployment.issuer,
         "BENCH_JWKS": f"{deployment.issuer}/.well-known/jwks.json",
         "BENCH_AUDIENCE": deployment.resource,
+        "BENCH_TOOLS": str(listed),
     }
     command = [str(peer_python(folder.parent)), str(_PEERS / script), way]
     with _running(f"{script.partition('_')[0]} {way}", command, folder, environ) as child:

@@ -18,6 +18,7 @@ import pytest
 
 from dev.bench import chart, flame, load, model, report, results
 from dev.bench.load import OWN_DRIVER, BenchError, Target
+from dev.bench.mcp_rows import check_list
 from dev.bench.results import Group, Results
 from dev.bench.rows import Cost, Round, Row, against_bare, in_turns, row
 from dev.docs import benchmark
@@ -190,6 +191,18 @@ def test_a_server_that_answers_is_measured(text: str) -> None:
 def test_a_call_that_fails_is_not_measured(status: int, text: str) -> None:
     with answering(text) as url, pytest.raises(BenchError, match=f"a server: it answers {status}"):
         load.probe(target(f"{url}/{status}"))
+
+
+def test_who_lists_another_number_of_tools_is_not_measured() -> None:
+    listed = '{"result": {"tools": [{"name": "whoami"}, {"name": "list_vals"}]}}'
+    streamed = f"event: message\r\ndata: {listed}\r\n\r\n"
+    one = '{"result": {"tools": [{"name": "whoami"}]}}'
+    called = '{"result": {"content": []}}'
+
+    check_list(target(), streamed, listed)
+    check_list(target(), called, called)
+    with pytest.raises(BenchError, match="a server: it lists 1 tools, this server 2"):
+        check_list(target(), one, listed)
 
 
 # The numbers

@@ -1,18 +1,22 @@
-"""The official Python SDK's own server, stateless, with the SDK's guard and a tool that does little.
+"""The official Python SDK's own server, stateless, with the SDK's guard and the same tools; one does little.
 
 The SDK leaves reading a token to a `TokenVerifier`; this one is PyJWT with kept keys, on the event loop,
 which is as fast as it goes. `fast` and `plain` as with FastMCP.
 """
 
+import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import jwt
+import mcp_types
 import uvicorn
 from mcp.server import MCPServer
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
+from mcp.server.mcpserver.tools import Tool
 
 FAST: dict[str, Any] = {"http": "httptools", "loop": "uvloop", "access_log": False, "log_level": "warning"}
 PLAIN: dict[str, Any] = {"http": "h11", "loop": "asyncio"}
@@ -47,8 +51,33 @@ class Verifier:
         )
 
 
+def whoami() -> dict[str, str]:
+    """Say something, and ask nobody."""
+    return {"credential": "oauth"}
+
+
+def tool(definition: mcp_types.Tool) -> Tool:
+    """Return the tool that is called, or one that is only listed, as it is defined."""
+    made = Tool.from_function(
+        whoami,
+        name=definition.name,
+        title=definition.title,
+        description=definition.description,
+        icons=definition.icons,
+        annotations=definition.annotations,
+    )
+    if definition.name != whoami.__name__:
+        made.parameters = definition.input_schema
+        made.fn_metadata.output_schema = definition.output_schema
+    return made
+
+
 server = MCPServer(
     "peer",
+    tools=[
+        tool(mcp_types.Tool.model_validate(listed))
+        for listed in json.loads(Path(os.environ["BENCH_TOOLS"]).read_text(encoding="utf-8"))
+    ],
     token_verifier=Verifier(),
     auth=AuthSettings.model_validate(
         {
@@ -58,12 +87,6 @@ server = MCPServer(
         }
     ),
 )
-
-
-@server.tool()
-def whoami() -> dict[str, str]:
-    """Say something, and ask nobody."""
-    return {"credential": "oauth"}
 
 
 if __name__ == "__main__":
