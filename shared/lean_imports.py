@@ -48,13 +48,15 @@ def _built_when_used() -> Iterator[None]:
     # Every model takes the configuration over from its base. An adapter of several models has none to take:
     # it asks this property, and would otherwise build all of them.
     adapters: Any = TypeAdapter
-    asked = adapters._defer_build
+    asked = getattr(adapters, "_defer_build", None)
     BaseModel.model_config["defer_build"] = True
-    adapters._defer_build = property(lambda _: True)
+    if asked is not None:
+        adapters._defer_build = property(lambda _: True)
     try:
         yield
     finally:
-        adapters._defer_build = asked
+        if asked is not None:
+            adapters._defer_build = asked
         del BaseModel.model_config["defer_build"]
 
 
