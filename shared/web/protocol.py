@@ -136,7 +136,7 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Tell whoever reads the body that there is nothing more to wait for, and what it is if it is short."""
+        """Tell whoever reads the body that it is all there, and what it is if it is short."""
         super().on_message_complete()
         scope: Any = self.scope
         body = self.cycle.body
