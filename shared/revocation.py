@@ -66,7 +66,7 @@ def signing_key_entry(kid: str) -> tuple[str, str]:
     return ("keys", kid)
 
 
-def entries_against(grant_id: str, token_id: str, version: int, kid: str) -> frozenset[str]:
+def entries_against(grant_id: str, token_id: str, version: int, kid: str) -> tuple[str, ...]:
     """Return everything in a list of revocations that would end an access token.
 
     Args:
@@ -77,7 +77,7 @@ def entries_against(grant_id: str, token_id: str, version: int, kid: str) -> fro
     """
     keys, key = signing_key_entry(kid)
     tokens = (_entry(grant_id, token_id), _entry(grant_id, version_entry(version)))
-    return frozenset((grant_id, *tokens, keys, _entry(keys, key)))
+    return (grant_id, *tokens, keys, _entry(keys, key))
 
 
 def _entry(grant_id: str, token_id: str) -> str:
@@ -148,7 +148,7 @@ class RevocationList:
         """Return whether the grant, or this one token of it, was revoked."""
         return grant_id in self._denied or _entry(grant_id, token_id) in self._denied
 
-    def has_any(self, entries: frozenset[str]) -> bool:
+    def has_any(self, entries: tuple[str, ...]) -> bool:
         """Return whether one of these entries, as `entries_against` gives them, was revoked."""
         return not self._denied.keys().isdisjoint(entries)
 

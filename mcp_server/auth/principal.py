@@ -27,12 +27,12 @@ class Principal:
     """Of the grant: each time its person takes scopes from it, the tokens of the version before end."""
     vals: frozenset[str] | None = None
     """Ids of the vals that the grant is limited to; None: all that the scopes reach."""
-    revoked_by: frozenset[str] = field(init=False, repr=False)
+    revoked_by: tuple[str, ...] = field(init=False, repr=False)
     """Every entry in the list of revocations that would end the token."""
 
     def __post_init__(self) -> None:
         """Work out what would end the token: with every call it is looked for."""
-        entries = frozenset[str]()
+        entries: tuple[str, ...] = ()
         if self.grant_id is not None:
             entries = entries_against(self.grant_id, self.token_id or "", self.version, self.key_id or "")
         object.__setattr__(self, "revoked_by", entries)
