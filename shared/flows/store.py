@@ -1,6 +1,7 @@
 """The records of attempts: `vt:flow:<id>`, a list of steps as JSON, gone a day after the first.
 
-`vt:{<grant id>}:flow` leads from a grant to the attempt that made it, for as long as that is remembered.
+A grant names the attempt that made it. `vt:{<grant id>}:flow` does so until its code is redeemed: an approval
+of which nothing comes is gone in minutes, and a client that brings its code late should still be told of.
 """
 
 import json
@@ -82,9 +83,11 @@ class FlowStore:
         """Return the attempts that grants came from, as far as they are remembered."""
         async with self._redis.pipeline(transaction=False) as pipeline:
             for grant_id in grant_ids:
+                pipeline.hget(grant_key(grant_id), "flow")
                 pipeline.get(flow_link(grant_id))
             found = await pipeline.execute()
-        return {grant_id: flow for grant_id, flow in zip(grant_ids, found, strict=True) if flow}
+        flows = (named or linked for named, linked in zip(found[::2], found[1::2], strict=True))
+        return {grant_id: flow for grant_id, flow in zip(grant_ids, flows, strict=True) if flow}
 
     async def read(self, flow: str) -> list[Entry]:
         """Return the steps of an attempt in the order of their times; none: it is not remembered."""
@@ -110,6 +113,11 @@ class FlowStore:
             for key, texts in zip(keys, lists, strict=True)
             if texts
         ]
+
+
+def grant_key(grant_id: str) -> str:
+    """Return the key of a grant's record."""
+    return f"vt:{{{grant_id}}}:grant"
 
 
 def flow_link(grant_id: str) -> str:

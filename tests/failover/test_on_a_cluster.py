@@ -14,11 +14,11 @@ from redis.exceptions import RedisError
 from auth_server.domain import generate
 from auth_server.models import AuthorizationCode, Grant
 from auth_server.store.redis.grant_list import GrantFilter, GrantList
-from auth_server.store.redis.grant_record import grant_key
 from auth_server.store.redis.grants import GrantLifetimes, RedisGrantStore
 from dev.local_replication import Cluster
 from shared.background import running as beside
 from shared.clock import Clock
+from shared.flows.store import grant_key
 from shared.redis.client import StoreError, connect
 from shared.redis.cluster import as_cluster
 from shared.redis.scripts import load_script

@@ -8,8 +8,9 @@ from redis.asyncio import Redis
 
 from auth_server.models import GrantSummary
 from auth_server.store.base import CODE_SECONDS
-from auth_server.store.redis.grant_record import grant_key, user_key
+from auth_server.store.redis.grant_record import user_key
 from shared.clock import Clock
+from shared.flows.store import grant_key
 from shared.redis.client import StoreError, read_hash, scan
 
 _FIELDS = [

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from auth_server.models import Grant
 from shared.credentials import credential_key
 from shared.flows.steps import FLOW_SECONDS
+from shared.flows.store import flow_link, grant_key
 from shared.revocation import deny_key
 from shared.usage import usage_key
 
@@ -12,7 +13,7 @@ from shared.usage import usage_key
 class GrantKeys:
     """The keys of one grant, all in its hash slot."""
 
-    __slots__ = ("code", "credential", "deny", "grant", "successor", "usage")
+    __slots__ = ("code", "credential", "deny", "flow", "grant", "successor", "usage")
 
     def __init__(self, grant_id: str) -> None:
         """Take the id of the grant."""
@@ -22,11 +23,7 @@ class GrantKeys:
         self.credential = credential_key(grant_id)
         self.deny = deny_key(grant_id)
         self.usage = usage_key(grant_id)
-
-
-def grant_key(grant_id: str) -> str:
-    """Return the key of a grant's record."""
-    return f"vt:{{{grant_id}}}:grant"
+        self.flow = flow_link(grant_id)
 
 
 def user_key(subject: str) -> str:

@@ -21,14 +21,14 @@ from auth_server.store.base import (
     Rotation,
 )
 from auth_server.store.redis.grant_list import GrantList
-from auth_server.store.redis.grant_record import GrantKeys, client_grants_key, grant_key, grant_of, user_key
+from auth_server.store.redis.grant_record import GrantKeys, client_grants_key, grant_of, user_key
 from auth_server.store.redis.misses import OnMiss, nothing_to_check
 from auth_server.store.redis.recent_revocations import RecentRevocations
 from shared.audit.events import Event, Outcome
 from shared.audit.log import AuditLog
 from shared.clock import Clock
 from shared.flows.steps import FLOW_SECONDS
-from shared.flows.store import flow_link
+from shared.flows.store import grant_key
 from shared.logs import get_logger
 from shared.oauth.access_token import LEEWAY
 from shared.redis.client import StoreError, read_hash, scan
@@ -125,7 +125,7 @@ class RedisGrantStore:
         """Keep a pending grant with its code and credential, all or nothing."""
         keys = GrantKeys(grant.grant_id)
         created = await self._create(
-            keys=[keys.grant, keys.code, keys.credential, flow_link(grant.grant_id)],
+            keys=[keys.grant, keys.code, keys.credential, keys.flow],
             args=[
                 self._offset(),
                 CODE_SECONDS * 1000,
@@ -180,7 +180,7 @@ class RedisGrantStore:
         keys = GrantKeys(redemption.grant_id)
         result, is_safe = await self._redeem.settled(
             replicas=self._replicas,
-            keys=[keys.grant, keys.code, keys.credential, keys.deny, keys.successor, keys.usage],
+            keys=[keys.grant, keys.code, keys.credential, keys.deny, keys.successor, keys.usage, keys.flow],
             args=[
                 self._offset(),
                 redemption.grant_id,

@@ -7,9 +7,10 @@ from redis.asyncio import Redis
 
 from auth_server.models import Client, Grant
 from auth_server.store.redis.clients import UNUSED_SECONDS, client_key, client_of
-from auth_server.store.redis.grant_record import grant_key, grant_of
+from auth_server.store.redis.grant_record import grant_of
 from auth_server.store.redis.misses import OnMiss, nothing_to_check
 from shared.clock import Clock
+from shared.flows.store import grant_key
 from shared.redis.cluster import as_cluster
 
 _FOR_EVER = -1

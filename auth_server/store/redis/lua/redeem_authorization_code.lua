@@ -1,6 +1,6 @@
 -- Checks a code against everything it is bound to and uses it up.
 --
--- KEYS  1 grant   2 code   3 credential   4 deny   5 successor   6 usage
+-- KEYS  1 grant   2 code   3 credential   4 deny   5 successor   6 usage   7 link to the attempt's timeline
 -- ARGV  1 clock offset (ms)   2 grant id   3 code hash   4 client id   5 redirect uri sent ('0' or '1')
 --       6 redirect uri   7 code challenge made from the verifier   8 refresh token hash ('' for none)
 --       9 refresh token life (ms)   10 access token life (ms)   11 clock skew (s)   12 feed channel
@@ -39,6 +39,8 @@ end
 
 local ends_at = tonumber(redis.call('HGET', KEYS[1], 'ends_at'))
 local life = tonumber(ARGV[10])
+-- From here on the grant lasts longer than that is remembered, and names the attempt itself.
+redis.call('DEL', KEYS[7])
 redis.call('HSET', KEYS[2], 'status', 'used')
 redis.call('PEXPIRE', KEYS[2], ARGV[13])
 redis.call('HSET', KEYS[1], 'status', 'active', 'used_at', now, 'access_until', now + tonumber(ARGV[10]))
