@@ -4,7 +4,6 @@ A key is `next` (published, signs nothing yet), `active` (signs), `retiring` (pu
 signed) and then `gone`. The store moves them along; see `store.redis.keyring`.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -25,6 +26,9 @@ from shared.oauth.signatures import REGISTRY, SIGNS_UNSEEN_SECONDS, SignatureKey
 from shared.sealing import base64url
 
 RSA_BITS: Final = 2048
+
+_PADDING: Final = padding.PKCS1v15()
+_HASH: Final = hashes.SHA256()
 
 
 class KeyState(StrEnum):
@@ -65,7 +69,17 @@ class KeyPair:
     def _protected(self) -> str:
         """The header of every access token it signs, encoded (RFC 9068 section 2.1)."""
         header = {"alg": self.algorithm, "kid": self.kid, "typ": TYP}
-        return base64url(json.dumps(header, separators=(",", ":")).encode())
+        return base64url(to_json(header))
+
+    @cached_property
+    def _signer(self) -> Callable[[bytes], bytes]:
+        """Return the JWS signature of its algorithm (RFC 7518 section 3)."""
+        private = self.key.private_key
+        if self.algorithm == "RS256" and isinstance(private, RSAPrivateKey):
+            # Section 3.3, as joserfc does it, which looks each time whether the key may sign.
+            return lambda signed: private.sign(signed, _PADDING, _HASH)
+        algorithm = REGISTRY.get_alg(self.algorithm)
+        return lambda signed: algorithm.sign(signed, self.key)
 
     def sign(self, claims: Mapping[str, object]) -> str:
         """Return an access token with these claims (RFC 7515 section 7.1).
@@ -73,10 +87,8 @@ class KeyPair:
         As joserfc would make it, without what is the same for every token: reading the header, choosing the
         algorithm and the key.
         """
-        payload = base64url(to_json(claims))
-        signed = f"{self._protected}.{payload}"
-        signature = REGISTRY.get_alg(self.algorithm).sign(signed.encode("ascii"), self.key)
-        return f"{signed}.{base64url(signature)}"
+        signed = f"{self._protected}.{base64url(to_json(claims))}"
+        return f"{signed}.{base64url(self._signer(signed.encode('ascii')))}"
 
     def pem(self) -> bytes:
         """Return the private key as PEM, to be sealed."""

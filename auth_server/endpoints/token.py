@@ -88,7 +88,8 @@ async def token(request: Request, services: ServicesDep) -> Response:
     grant = services.token_grants.get(grant_type)
     if grant is None:
         raise UnsupportedGrantType(f"The grant_type must be one of: {' '.join(services.token_grants)}")
-    grant_id = grant.grant_id(form)
+    presented = grant.presented(form)
+    grant_id = presented.grant_id
     try:
         # 3. Authenticate the client, and check that it may.
         reading = _Reading(services, grant_id)
@@ -99,7 +100,7 @@ async def token(request: Request, services: ServicesDep) -> Response:
         if has_hung_up(request.receive):
             raise TemporarilyUnavailable("The client has gone.")
         with asked_by(request.is_disconnected):
-            exchanged = await grant.exchange(form, client, reading.grant)
+            exchanged = await grant.exchange(form, presented, client, reading.grant)
     except OAuthError as error:
         _note_refusal(services, grant_type, grant_id, error, _client_auth(request, form))
         raise

@@ -9,7 +9,7 @@ from auth_server.domain.approval import code_grant_id
 from auth_server.domain.limits import WRONG_REDEMPTIONS
 from auth_server.domain.resource import Resources
 from auth_server.domain.token_issuer import TokenIssuer
-from auth_server.grants.base import MAX_TRIES, Exchanged, required
+from auth_server.grants.base import MAX_TRIES, Exchanged, Presented, required
 from auth_server.metrics import CODES, REVOCATIONS
 from auth_server.models import Client, Grant
 from auth_server.store.base import ClientStore, CodeRedemption, GrantStore, Redemption
@@ -43,11 +43,13 @@ class AuthorizationCodeGrant:
     limiter: RateLimiter
     grant_type: str = "authorization_code"
 
-    def grant_id(self, form: Mapping[str, str]) -> str | None:
+    def presented(self, form: Mapping[str, str]) -> Presented:
         """Return the id that a code carries in front."""
-        return code_grant_id(form.get("code", ""))
+        return Presented(code_grant_id(form.get("code", "")))
 
-    async def exchange(self, form: Mapping[str, str], client: Client, grant: Grant | None) -> Exchanged:
+    async def exchange(
+        self, form: Mapping[str, str], presented: Presented, client: Client, grant: Grant | None
+    ) -> Exchanged:
         """Return the token response for a code.
 
         Verify, prepare, claim, respond: tokens are made before the code is used up, and leave this process

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self
 
+from auth_server.domain.token_issuer import RefreshToken
 from auth_server.models import Client, Grant
 from shared.flows.steps import Step
 from shared.oauth.errors import InvalidRequest
@@ -63,6 +64,19 @@ class Exchanged:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request presents, read before anybody is known.
+
+    Attributes:
+        grant_id: the grant that it names, there or not; None: it names none.
+        refresh_token: the refresh token, when that was made here.
+    """
+
+    grant_id: str | None
+    refresh_token: RefreshToken | None = None
+
+
 class TokenGrant(Protocol):
     """A grant type. The token endpoint has authenticated the client and checked that it may use it."""
 
@@ -71,15 +85,18 @@ class TokenGrant(Protocol):
         """The value of `grant_type` that asks for it."""
         ...
 
-    def grant_id(self, form: Mapping[str, str]) -> str | None:
-        """Return the id of the grant that a request names, there or not; None: it names none."""
+    def presented(self, form: Mapping[str, str]) -> Presented:
+        """Return what a request presents."""
         ...
 
-    async def exchange(self, form: Mapping[str, str], client: Client, grant: Grant | None) -> Exchanged:
+    async def exchange(
+        self, form: Mapping[str, str], presented: Presented, client: Client, grant: Grant | None
+    ) -> Exchanged:
         """Return the token response.
 
         Args:
             form: the parameters of the request.
+            presented: what they present.
             client: who sent it.
             grant: the one that it names, as it was a moment ago; None: it is not there.
 

@@ -7,7 +7,7 @@ from auth_server.domain.admission import Admission
 from auth_server.domain.limits import HEALINGS
 from auth_server.domain.resource import Resources
 from auth_server.domain.token_issuer import RefreshToken, TokenIssuer
-from auth_server.grants.base import MAX_TRIES, Exchanged, required
+from auth_server.grants.base import MAX_TRIES, Exchanged, Presented, required
 from auth_server.metrics import REFRESHES, REVOCATIONS
 from auth_server.models import Client, Grant
 from auth_server.store.base import ClientStore, GrantStore, RefreshRotation, Rotation
@@ -36,14 +36,17 @@ class RefreshTokenGrant:
     limiter: RateLimiter
     grant_type: str = "refresh_token"
 
-    def grant_id(self, form: Mapping[str, str]) -> str | None:
-        """Return the id that a refresh token made here carries."""
+    def presented(self, form: Mapping[str, str]) -> Presented:
+        """Return the refresh token, and the id that it carries, when it was made here."""
         try:
-            return self.issuer.read_refresh_token(form.get("refresh_token", "")).grant_id
+            refresh_token = self.issuer.read_refresh_token(form.get("refresh_token", ""))
         except InvalidGrant:
-            return None
+            return Presented(None)
+        return Presented(refresh_token.grant_id, refresh_token)
 
-    async def exchange(self, form: Mapping[str, str], client: Client, grant: Grant | None) -> Exchanged:
+    async def exchange(
+        self, form: Mapping[str, str], presented: Presented, client: Client, grant: Grant | None
+    ) -> Exchanged:
         """Return the token response for a refresh token.
 
         The response is sealed under the presented token before the rotation is recorded, so a client whose
@@ -57,15 +60,18 @@ class RefreshTokenGrant:
             TemporarilyUnavailable: the grant is narrowed over and over.
             TooManyRequests: the store lost this token's record, and that of too many others.
         """
-        presented = self.issuer.read_refresh_token(required(form, "refresh_token"))
+        token = presented.refresh_token
+        if token is None:
+            # It is missing, or was not made here: which of them is told now that the client is known.
+            token = self.issuer.read_refresh_token(required(form, "refresh_token"))
         for _ in range(MAX_TRIES):
             if grant is None:
                 REFRESHES.inc(Rotation.UNKNOWN)
                 raise InvalidGrant(_REFUSED, reason=Reason.UNKNOWN)
-            exchanged = await self._exchange(form, client, grant, presented)
+            exchanged = await self._exchange(form, client, grant, token)
             if exchanged is not None:
                 return exchanged
-            grant = await self.grants.find(presented.grant_id)
+            grant = await self.grants.find(token.grant_id)
         raise TemporarilyUnavailable("The grant is being changed; try again.")
 
     async def _exchange(

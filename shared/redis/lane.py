@@ -10,7 +10,6 @@ What belongs to a connection of its own does not come here: transactions, WAIT, 
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 import hiredis
@@ -81,8 +80,11 @@ class Lane:
         packed = [_packed(command) for command in commands]
         link = self._link
         if link is not None and link.is_open:
-            with suppress(_NotSentError):
+            try:
                 return await link.ask(packed)
+            except _NotSentError:
+                # Lost since then; they go out on the next one.
+                link = None
         link = await self._opened()
         return await link.ask(packed)
 
@@ -253,6 +255,6 @@ class _Link(asyncio.Protocol):
 
 
 def _packed(command: Command) -> bytes:
-    name, *arguments = command
-    packed: bytes = hiredis.pack_command((*name.split(), *arguments) if " " in name else command)
+    name = command[0]
+    packed: bytes = hiredis.pack_command((*name.split(), *command[1:]) if " " in name else command)
     return packed

@@ -1,6 +1,5 @@
 """The client of a single server: commands share one connection (`shared.redis.lane`), some have their own."""
 
-import inspect
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -76,9 +75,12 @@ class _Pipeline(Pipeline):
 
 async def _parsed(client: Any, name: str | bytes, reply: Any, options: Mapping[str, Any]) -> Any:
     """Return a reply as redis-py's `parse_response` does."""
-    callback = client.response_callbacks.get(name)
+    # Its keys are in upper case. Its own `get` is written in Python.
+    callback = dict.get(client.response_callbacks, name.upper())
     if callback is None:
         return reply
-    # Not for it: which keys a command is about, for a cache that is not used here.
-    value = callback(reply, **{option: given for option, given in options.items() if option != "keys"})
-    return await value if inspect.isawaitable(value) else value
+    if options:
+        # Not for it: which keys a command is about, for a cache that is not used here.
+        options = {option: given for option, given in options.items() if option != "keys"}
+    value = callback(reply, **options)
+    return await value if hasattr(value, "__await__") else value
