@@ -106,7 +106,7 @@ def issuer_with_slash(headers: Headers, body: bytes) -> tuple[Headers, bytes]:
 
 
 def scope_never_narrowed(headers: Headers, body: bytes) -> tuple[Headers, bytes]:
-    return headers, body.replace(b'"scope": "vals:read"', b'"scope": "read"')
+    return headers, body.replace(b'"scope":"vals:read"', b'"scope":"read"')
 
 
 FAULTS: dict[str, tuple[Fault, str]] = {
