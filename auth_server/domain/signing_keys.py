@@ -73,7 +73,7 @@ class KeyPair:
 
     @cached_property
     def _signer(self) -> Callable[[bytes], bytes]:
-        """Return the JWS signature of its algorithm (RFC 7518 section 3)."""
+        """What makes the JWS signature of a signing input, with the key's algorithm (RFC 7518 section 3)."""
         private = self.key.private_key
         if self.algorithm == "RS256" and isinstance(private, RSAPrivateKey):
             # Section 3.3, as joserfc does it, which looks each time whether the key may sign.

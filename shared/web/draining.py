@@ -25,7 +25,6 @@ class Draining:
     def __init__(self, app: ASGIApp) -> None:
         """Take the wrapped app."""
         self._app = app
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._begun = False
         self._over = False
         self._tasks: set[asyncio.Task[None]] = set()

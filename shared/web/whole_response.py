@@ -10,7 +10,7 @@ from shared.web.security_headers import RawHeaders
 
 
 class WholeResponse(Response):
-    """Costs a tenth of starlette's own, which puts a dictionary of text into lines."""
+    """Takes lines as they are; starlette's own makes them from a dictionary of text each time."""
 
     def __init__(self, status: int, body: bytes, headers: RawHeaders) -> None:
         """Take the HTTP status, the body, and lines with lower-case names but for Content-Length."""
