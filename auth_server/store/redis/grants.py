@@ -1,7 +1,7 @@
 """Grants: `vt:{<grant id>}:grant`, `:code`, `:successor`, `:credential`, deny keys; all in one hash slot."""
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,7 @@ from auth_server.store.base import (
     RefreshRotation,
     Rotation,
 )
+from auth_server.store.redis import client_grants
 from auth_server.store.redis.grant_list import GrantList
 from auth_server.store.redis.grant_record import GrantKeys, client_grants_key, grant_of, user_key
 from auth_server.store.redis.misses import OnMiss, nothing_to_check
@@ -31,7 +32,7 @@ from shared.flows.steps import FLOW_SECONDS
 from shared.flows.store import grant_key
 from shared.logs import get_logger
 from shared.oauth.access_token import LEEWAY
-from shared.redis.client import StoreError, read_hash, scan
+from shared.redis.client import StoreError, read_hash
 from shared.redis.scripts import Argument, NotReplicatedError, Script, load_script
 from shared.redis.watch import StoreWatch
 from shared.revocation import CHANNEL, deny_key, version_entry
@@ -286,20 +287,12 @@ class RedisGrantStore:
 
         Thorough: also those that are not listed, found by looking at every grant in the store.
         """
-        key = client_grants_key(client_id)
-        for grant_id in await self._redis.zrevrange(key, 0, -1):
-            await self.revoke(str(grant_id), reason="client_removed")
+        for grant_id in await client_grants.listed(self._redis, client_id):
+            await self.revoke(grant_id, reason="client_removed")
         if thorough:
-            async for grant_id in self._unlisted(client_id):
+            async for grant_id in client_grants.alive(self._redis, client_id):
                 await self.revoke(grant_id, reason="client_removed")
-        await self._redis.delete(key)
-
-    async def _unlisted(self, client_id: str) -> AsyncIterator[str]:
-        async for keys in scan(self._redis, GrantKeys("*").grant, batch=1000):
-            for found in keys:
-                record = await self._redis.hmget(found, "client", "status")
-                if record[0] == client_id and record[1] != "revoked":
-                    yield found.partition("{")[2].partition("}")[0]
+        await self._redis.delete(client_grants_key(client_id))
 
     async def revoke_access_token(self, grant_id: str, token_id: str, *, expires_at: int) -> None:
         """End one access token, and tell every mcp_server."""
