@@ -22,10 +22,10 @@ MAX_TARGET_BYTES = 48 * 1024
 BODY_SECONDS = 10.0
 
 SHORT_BODY_BYTES = 16 * 1024
-"""Of a body that is put into the scope when it came together with its head; longer ones are only received."""
+"""Of what is put into the scope of a body; a longer one is only received."""
 
 WHOLE = "val_town.whole"
-"""In the scope of a request whose body has arrived to its end: the body if it is short, else None."""
+"""In the scope of a request whose body has arrived to its end: what is unread of it, None if that is long."""
 
 
 class RequestRefusedError(Exception):

@@ -58,8 +58,6 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named_arguments)
         self._head_size = 0
         self._in_head = True
-        self._is_unread = False
-        """Whether nobody can have read from the body: its request came with what was received last."""
         self._head_timer: asyncio.TimerHandle | None = None
         self._idle_since: float | None = None
         self._most = self.limit_concurrency
@@ -113,7 +111,6 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take what came, and count it as long as it belongs to a head."""
         super().data_received(data)
-        self._is_unread = False
         if self._in_head:
             self._head_size += len(data)
             if self._head_size > self.head_bytes:
@@ -132,15 +129,14 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         self._end_head()
         if not self.url.startswith(b"/"):
             _check_target(self.url, self.headers)
-        self._is_unread = True
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Tell whoever reads the body that it is all there, and what it is if it is short."""
+        """Tell whoever reads the body that it is all there, and what is unread of it if that is short."""
         super().on_message_complete()
         scope: Any = self.scope
         body = self.cycle.body
-        scope[WHOLE] = bytes(body) if self._is_unread and len(body) <= SHORT_BODY_BYTES else None
+        scope[WHOLE] = bytes(body) if len(body) <= SHORT_BODY_BYTES else None
 
     def on_response_complete(self) -> None:
         """Begin the next request that waits on this connection; without one it is idle from now on."""
