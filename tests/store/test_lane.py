@@ -6,7 +6,9 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from shared.metrics import STORE_ERRORS
 from shared.redis.client import StoreError, connect
+from shared.redis.one_server import OneServerClient
 from tests.auth_server.faulty_wire import Fault, wire_to
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +59,19 @@ async def test_a_pipeline_returns_its_replies_in_order_and_its_errors_in_their_p
         assert isinstance(error, ResponseError)
         with pytest.raises(ResponseError, match="Command # 1"):
             await pipeline.hgetall("text").get("text").execute()
+
+
+async def test_what_is_read_together_comes_in_order_and_one_error_is_the_whole_s(redis: Redis) -> None:
+    assert isinstance(redis, OneServerClient)
+    await redis.hset("record", mapping={"name": "value"})
+    await redis.set("text", "1")
+    replies = await redis.read_together(("HGETALL", "record"), ("TTL", "nothing"), ("HGETALL", "nothing"))
+    assert replies == [{"name": "value"}, -2, {}]
+    faults = STORE_ERRORS.of("pipeline", "other").value
+    with pytest.raises(ResponseError):
+        await redis.read_together(("GET", "text"), ("HGETALL", "text"), ("GET", "text"))
+    assert STORE_ERRORS.of("pipeline", "other").value == faults + 1
+    assert await redis.read_together(("GET", "text")) == ["1"]
 
 
 async def test_transactions_and_waits_have_connections_of_their_own(redis: Redis) -> None:

@@ -1,6 +1,7 @@
 """What a token request is about, in one round trip: a client and a grant."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from redis.asyncio import Redis
@@ -12,6 +13,7 @@ from auth_server.store.redis.misses import OnMiss, nothing_to_check
 from shared.clock import Clock
 from shared.flows.store import grant_key
 from shared.redis.cluster import as_cluster
+from shared.redis.one_server import OneServerClient
 
 _FOR_EVER = -1
 """What TTL says of a key that does not expire."""
@@ -45,15 +47,16 @@ class RedisTokenRequestStore:
         return client, grant
 
     async def _read(self, key: str, grant_id: str | None) -> list[Any]:
+        commands: list[tuple[str, str]] = [("HGETALL", key), ("TTL", key)]
+        if grant_id is not None:
+            commands.append(("HGETALL", grant_key(grant_id)))
+        if isinstance(self._redis, OneServerClient):
+            return await self._redis.read_together(*commands)
         if as_cluster(self._redis) is not None:
             # They are on several nodes, so there is no one round trip; and each waits for its node by itself.
-            commands: list[Any] = [self._redis.hgetall(key), self._redis.ttl(key)]
-            if grant_id is not None:
-                commands.append(self._redis.hgetall(grant_key(grant_id)))
-            return list(await asyncio.gather(*commands))
+            execute: Callable[..., Awaitable[Any]] = self._redis.execute_command
+            return list(await asyncio.gather(*(execute(*each) for each in commands)))
         async with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.hgetall(key)
-            pipeline.ttl(key)
-            if grant_id is not None:
-                pipeline.hgetall(grant_key(grant_id))
+            for each in commands:
+                pipeline.execute_command(*each)
             return list(await pipeline.execute())
