@@ -72,8 +72,9 @@ async def _turn_by_turn(
     if not _KEYS(request):
         return response
     document = json.loads(await response.aread())
+    turn = next(turns) % 2
     for key in document["keys"]:
-        key["kid"] += f"-{next(turns) % 2}"
+        key["kid"] += f"-{turn}"
     return httpx.Response(200, json=document)
 
 
