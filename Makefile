@@ -9,6 +9,9 @@ COMPOSE := docker compose
 CODE := auth_server mcp_server shared dev tests
 # Which tests: make test T=tests/auth_server, T="tests -k pkce"
 T ?= tests
+# How many files of tests at once: one for each core, but one after another when they are picked or share a store.
+JOBS ?= $(if $(or $(TEST_REDIS_URL),$(filter-out tests,$(T))),0,auto)
+PYTEST := $(PY) -m pytest --numprocesses $(JOBS) --dist loadfile
 CALLS ?= 1000
 
 .DEFAULT_GOAL := help
@@ -59,13 +62,13 @@ logs: ## Follow the containers' logs
 ##@ Work on it
 
 test: setup ## Run all tests against a real store (T=path picks)
-	@$(PY) -m pytest $(T)
+	@$(PYTEST) $(T)
 
 test-fast: setup ## Run the tests that start neither processes nor containers
-	@$(PY) -m pytest -m "not e2e" $(T)
+	@$(PYTEST) -m "not e2e" $(T)
 
 e2e: setup ## Run only the tests that start real processes or containers
-	@$(PY) -m pytest -m e2e $(T)
+	@$(PYTEST) -m e2e $(T)
 
 isolation: setup ## 50 people make 1,000 calls each at once, and nobody gets another's answer (CALLS=…)
 	@ISOLATION_CALLS=$(CALLS) $(PY) -m pytest -q tests/e2e/test_isolation.py

@@ -21,7 +21,7 @@ from dev.local_store import Binary, CannotStartError
 from dev.processes import Child
 from shared.redis.address import without_secrets
 
-_TEST_URL: Final = "TEST_REDIS_URL"
+TEST_URL: Final = "TEST_REDIS_URL"
 _RUN_URL: Final = "REDIS_URL"
 
 
@@ -66,10 +66,10 @@ def open_test_store(environ: Mapping[str, str] | None = None) -> Iterator[Store]
         NoStoreError: TEST_REDIS_URL does not answer or is the database of REDIS_URL, or no server starts.
     """
     environ = os.environ if environ is None else environ
-    if url := environ.get(_TEST_URL):
+    if url := environ.get(TEST_URL):
         if _same_database(url, environ.get(_RUN_URL, "")):
-            raise NoStoreError(f"{_TEST_URL} and {_RUN_URL} name the same database, and tests empty theirs.")
-        ways: Sequence[Way] = (lambda: _given(_TEST_URL, url),)
+            raise NoStoreError(f"{TEST_URL} and {_RUN_URL} name the same database, and tests empty theirs.")
+        ways: Sequence[Way] = (lambda: _given(TEST_URL, url),)
     else:
         ways = (_in_container, *_local_ways(None, environ.get("PATH")))
     with _first_that_works(ways) as store:

@@ -1,5 +1,6 @@
-"""One real store per run, emptied before each test that uses it; a clock that tests move."""
+"""One real store per process of a run, emptied before each test that uses it; a clock that tests move."""
 
+import os
 from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
@@ -7,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from dev.local_store import client_of
-from dev.store import Store, open_test_store
+from dev.store import TEST_URL, Store, open_test_store
 from shared.clock import Clock
 from shared.redis.client import connect
 from tests.browser.chromium import MISSING, find_chromium
@@ -17,7 +18,12 @@ _STORE = pytest.StashKey[Store]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose and start the store once, before anything is printed about the run."""
+    """Choose and start the store once, before anything is printed about the run.
+
+    Each process of a run in several has a store of its own.
+    """
+    if TEST_URL in os.environ and (config.getoption("numprocesses", None) or 1) > 1:
+        raise pytest.UsageError(f"Tests at the same time would empty each other's store: {TEST_URL} is one.")
     opened = open_test_store()
     config.stash[_STORE] = opened.__enter__()
     config.add_cleanup(lambda: opened.__exit__(None, None, None))
