@@ -34,7 +34,7 @@ class Master:
         self._known: Node | None = None
         self._doubted = True
         self._asking: asyncio.Task[Node] | None = None
-        self._late: set[asyncio.Task[_State | None]] = set()
+        self._asked_of: set[asyncio.Task[_State | None]] = set()
         self.era = 0
 
     async def address(self) -> Node:
@@ -65,7 +65,8 @@ class Master:
 
     async def aclose(self) -> None:
         """Close the connections to the sentinels."""
-        for task in (*self._late, *([self._asking] if self._asking else [])):
+        # Also those who ask for one that was cancelled: a connection that came later would be closed by nobody.
+        for task in (*self._asked_of, *([self._asking] if self._asking else [])):
             task.cancel()
             await asyncio.wait([task])
         await self._sentinels.aclose()
@@ -102,18 +103,17 @@ class Master:
 
         When most of them have answered, the others are not waited for.
         """
-        asked = {asyncio.create_task(self._state_at(sentinel)) for sentinel in self._sentinels.sentinels}
-        enough = len(asked) // 2 + 1
+        pending = {asyncio.create_task(self._state_at(sentinel)) for sentinel in self._sentinels.sentinels}
+        self._asked_of |= pending
+        for task in pending:
+            task.add_done_callback(self._came)
+        enough = len(pending) // 2 + 1
         answers: list[_State | None] = []
-        pending = asked
         while pending and len(answers) < enough:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 with suppress(StoreConnectionError, StoreTimeoutError):
                     answers.append(task.result())
-        for task in pending:
-            self._late.add(task)
-            task.add_done_callback(self._came_late)
         return answers
 
     async def _state_at(self, sentinel: Any) -> _State | None:
@@ -123,8 +123,8 @@ class Master:
             return None
         return state
 
-    def _came_late(self, task: "asyncio.Task[_State | None]") -> None:
-        self._late.discard(task)
+    def _came(self, task: "asyncio.Task[_State | None]") -> None:
+        self._asked_of.discard(task)
         _take_result(task)
 
     def _asked(self, task: "asyncio.Task[Node]") -> None:

@@ -70,6 +70,22 @@ async def test_a_sentinel_that_is_slow_is_not_waited_for_when_most_have_answered
     await master.aclose()
 
 
+async def test_who_is_still_being_asked_when_it_closes_is_asked_no_more() -> None:
+    sentinels = Sentinels(says(1), says(1), says(1))
+    for each in sentinels.sentinels:
+        each.may_answer.clear()
+    master = told_by(sentinels)
+    before = asyncio.all_tasks()
+    waiting = asyncio.create_task(master.address())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks() - before) > len(sentinels.sentinels)
+    await master.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert asyncio.all_tasks() == before
+
+
 async def test_a_new_word_of_theirs_begins_another_era_though_nobody_doubts() -> None:
     sentinels = Sentinels(says(1), says(1), says(1))
     master = told_by(sentinels)
