@@ -65,7 +65,7 @@ class Master:
 
     async def aclose(self) -> None:
         """Close the connections to the sentinels."""
-        # Also those who ask for one that was cancelled: a connection that came later would be closed by nobody.
+        # Also what a cancelled one has asked: a connection that came later would be closed by nobody.
         for task in (*self._asked_of, *([self._asking] if self._asking else [])):
             task.cancel()
             await asyncio.wait([task])

@@ -79,7 +79,7 @@ async def give_up(request: Coroutine[Any, Any, httpx.Response], after: float) ->
 
 
 async def served(ask: Callable[[], Coroutine[Any, Any, httpx.Response]]) -> httpx.Response:
-    """Return the answer, asked again after 503, as a client does: a computer at its limit may be that slow."""
+    """Return the answer, asked again after 503, as a client does: a busy computer may be that slow."""
     for _ in range(_TRIES - 1):
         if (answer := await ask()).status_code != 503:
             return answer
