@@ -13,6 +13,9 @@ import httpcore
 
 from auth_server.metrics import DOCUMENT_FETCHES
 from auth_server.outbound.public_network import NotPublicError, PublicNetwork
+from shared import handshakes
+
+handshakes.install()
 
 FETCH_SECONDS: Final = 2.0
 MAX_FETCHES: Final = 64

@@ -15,11 +15,14 @@ from typing import Final
 import httpx
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from shared import handshakes
 from shared.logs import REDACTED, get_logger, redact
 from shared.valtown.errors import BadRequest, Unauthorized, Unavailable, ValTownError, error_for
 from shared.valtown.fair_share import Share
 from shared.valtown.measured import measured
 from shared.valtown.target import Query, build_target
+
+handshakes.install()
 
 _log = get_logger("valtown:client")
 

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import hiredis
 
+from tests.support.listening import listening
+
 _COMMAND = re.compile(rb"(?:^|\r\n)\*\d+\r\n")
 
 
@@ -149,11 +151,6 @@ async def wire_to(store_url: str) -> AsyncIterator[Wire]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await wire._serve(parts.hostname or "", parts.port or 6379, reader, writer)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    wire.url = parts._replace(netloc=f"127.0.0.1:{port}").geturl()
-    try:
+    async with listening(serve) as port:
+        wire.url = parts._replace(netloc=f"127.0.0.1:{port}").geturl()
         yield wire
-    finally:
-        server.close()
-        wire.cut(Fault.REFUSED)

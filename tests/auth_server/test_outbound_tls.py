@@ -5,8 +5,8 @@ import ipaddress
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from auth_server.outbound.fetcher import DocumentFetcher, NoDocumentError, UnavailableError
+from auth_server.outbound.fetcher import (
+    FETCH_SECONDS,
+    DocumentFetcher,
+    NoDocumentError,
+    SlowError,
+    UnavailableError,
+)
 from auth_server.outbound.public_network import PublicNetwork, SystemResolver
 from tests.requirements import requirement
+from tests.support.listening import listening
+from tests.support.tls_site import tls_site
 
 pytestmark = pytest.mark.anyio
 
@@ -79,33 +87,23 @@ def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext
     return server, ssl.create_default_context(cadata=made.public_bytes(serialization.Encoding.DER))
 
 
-@asynccontextmanager
-async def serving(context: ssl.SSLContext | None) -> AsyncIterator[int]:
-    """Serve the document; return the port."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
-        with suppress(OSError), closing(writer):
-            await reader.read(1024)
-            writer.write(head.encode() + BODY)
-            await writer.drain()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+def serving(context: ssl.SSLContext | None) -> AbstractContextManager[int]:
+    """Serve the document; gives the port."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
+    return tls_site(head.encode() + BODY, context)
 
 
-def fetcher(port: int, context: ssl.SSLContext) -> DocumentFetcher:
+def fetcher(port: int, context: ssl.SSLContext, *, seconds: float = FETCH_SECONDS) -> DocumentFetcher:
     async def resolve(host: str, _port: int) -> Sequence[str]:
         return ["93.184.216.34"]
 
-    return DocumentFetcher(PublicNetwork(resolve, Redirected(port)), context)
+    return DocumentFetcher(PublicNetwork(resolve, Redirected(port)), context, seconds=seconds)
 
 
 @requirement("C9")
 async def test_a_good_certificate_for_the_name_is_needed(tmp_path: Path) -> None:
     ours, trusting = certificate(tmp_path, HOST)
-    async with serving(ours) as port:
+    with serving(ours) as port:
         found = await fetcher(port, trusting).fetch(f"https://{HOST}/c.json", host=HOST, limit=5120)
         assert found.body == BODY
         with pytest.raises(UnavailableError):
@@ -115,9 +113,23 @@ async def test_a_good_certificate_for_the_name_is_needed(tmp_path: Path) -> None
         other = "other.example.com"
         with pytest.raises(UnavailableError):
             await fetcher(port, trusting).fetch(f"https://{other}/c.json", host=other, limit=5120)
-    async with serving(None) as port:
-        with pytest.raises(UnavailableError):
-            await fetcher(port, trusting).fetch(f"https://{HOST}/c.json", host=HOST, limit=5120)
+    with serving(None) as port, pytest.raises(UnavailableError):
+        await fetcher(port, trusting).fetch(f"https://{HOST}/c.json", host=HOST, limit=5120)
+
+
+async def test_a_host_that_says_nothing_keeps_no_connection(tmp_path: Path) -> None:
+    _, trusting = certificate(tmp_path, HOST)
+    closed = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        closed.set()
+
+    async with listening(say_nothing) as port:
+        with pytest.raises(SlowError):
+            await fetcher(port, trusting, seconds=0.05).fetch(f"https://{HOST}/c.json", host=HOST, limit=5120)
+        async with asyncio.timeout(5):
+            await closed.wait()
 
 
 @requirement("C9", "G143")

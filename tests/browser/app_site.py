@@ -1,15 +1,16 @@
 """The app's own site, client.example.com: the same page everywhere, over TLS with a certificate made here."""
 
-import asyncio
 import datetime
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.support.tls_site import tls_site
 
 HOST = "client.example.com"
 _BODY = b"<!doctype html><html lang='en'><title>Notebook</title><p>Connected."
@@ -19,28 +20,15 @@ _ANSWER = (
 )
 
 
-@asynccontextmanager
-async def app_site(folder: Path) -> AsyncIterator[int]:
+@contextmanager
+def app_site(folder: Path) -> Iterator[int]:
     """Serve it until the end of the block; yield the port, on 127.0.0.1.
 
     Args:
         folder: for the certificate.
     """
-    server = await asyncio.start_server(_answer, "127.0.0.1", 0, ssl=_tls(folder))
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-
-
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(_ANSWER)
-        await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
-        # A connection that the browser opened in advance and did not need.
-        pass
-    finally:
-        writer.close()
+    with tls_site(_ANSWER, _tls(folder)) as port:
+        yield port
 
 
 def _tls(folder: Path) -> ssl.SSLContext:

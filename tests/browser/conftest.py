@@ -30,11 +30,9 @@ async def chromium(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory)
     path = find_chromium()
     if path is None:
         pytest.skip(MISSING)
-    async with (
-        app_site(tmp_path_factory.mktemp("app-site")) as port,
-        running_chromium(path, host=HOST, port=port) as browser,
-    ):
-        yield browser
+    with app_site(tmp_path_factory.mktemp("app-site")) as port:
+        async with running_chromium(path, host=HOST, port=port) as browser:
+            yield browser
 
 
 @pytest.fixture(scope="package")

@@ -29,6 +29,7 @@ from shared.redis.client import connect
 from shared.web.overload import Overload
 from shared.web.serve import configuration, listen
 from tests.conformance import questions, readings, tools
+from tests.support.listening import listening
 from tests.support.resource_server import Outside
 from tests.support.tokens import SigningKey, TokenMint
 
@@ -112,10 +113,9 @@ async def serving(redis_url: str) -> AsyncIterator[str]:
         server = uvicorn.Server(configuration(Overload(app, OVERLOAD), listener))
         running = asyncio.create_task(server.serve(sockets=[listener]))
         token = TokenMint(key, ISSUER, resource).token(time.time())
-        proxy = await asyncio.start_server(Proxy(port, token).serve, "127.0.0.1", 0)
-        async with proxy:
+        async with listening(Proxy(port, token).serve) as proxy:
             await _until_ready(port)
-            yield f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/mcp"
+            yield f"http://127.0.0.1:{proxy}/mcp"
         server.should_exit = True
         await running
     await redis.aclose()

@@ -13,6 +13,7 @@ from mcp_server.tools.context import ToolContext
 from shared.revocation import CHANNEL
 from tests.requirements import requirement
 from tests.support.events import messages_of
+from tests.support.listening import listening
 from tests.support.mcp_client import MODERN, modern_meta
 from tests.support.resource_server import OpenServer, Outside, Server
 from tests.support.served import Connection, connected, request, serving
@@ -147,9 +148,10 @@ def outside(signing_key: SigningKey) -> Outside:
 @requirement("I191")
 async def test_the_call_to_val_town_ends_with_the_client_s(open_server: OpenServer) -> None:
     val_town = SlowValTown()
-    listening = await asyncio.start_server(val_town.serve, "127.0.0.1", 0)
-    address = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    async with listening, open_server(features=build_features(), val_town_api_url=address) as server:
+    async with (
+        listening(val_town.serve) as port,
+        open_server(features=build_features(), val_town_api_url=f"http://127.0.0.1:{port}") as server,
+    ):
         await server.link()
         async with calling(server, "get_me") as connection:
             await val_town.asked.wait()

@@ -15,6 +15,7 @@ from shared.background import running
 from shared.clock import Clock
 from shared.redis.client import connect
 from shared.revocation import CHANNEL, FRESH_SECONDS, RevocationList, deny_key
+from tests.support.listening import listening
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -101,12 +102,9 @@ async def slow_feed(store_url: str, monotonic: StillClock) -> AsyncIterator[Slow
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await feed.serve(parts.hostname or "", parts.port or 6379, reader, writer)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    feed.url = parts._replace(netloc=f"127.0.0.1:{server.sockets[0].getsockname()[1]}").geturl()
-    try:
+    async with listening(serve) as port:
+        feed.url = parts._replace(netloc=f"127.0.0.1:{port}").geturl()
         yield feed
-    finally:
-        server.close()
 
 
 @dataclass(frozen=True)
