@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from redis.asyncio import Redis
 
-from auth_server.commands.output import AsJson, print_json, print_table, printable
+from auth_server.commands.output import ANY_ID, AsJson, print_json, print_table, printable
 from auth_server.commands.session import audited, end, load_settings, with_store
 from auth_server.settings import AuthSettings
 from shared.audit.chain import ChainKey
@@ -26,8 +26,6 @@ from shared.strict_json import InvalidJsonError, load_object
 command = typer.Typer(help="The audit log: verify, trace a grant, digest arguments, prune.")
 
 Folder = Annotated[Path | None, typer.Argument(help="The folder; AUDIT_LOG_DIR otherwise.")]
-# Ids are random and may begin with a hyphen.
-_ANY_ID = {"ignore_unknown_options": True}
 _DAY = 86_400
 _FILES_A_RECORD = 32
 
@@ -67,7 +65,7 @@ def verify(
     raise SystemExit(1 if problems else 0)
 
 
-@command.command(context_settings=_ANY_ID)
+@command.command(context_settings=ANY_ID)
 def trace(
     grant_id: Annotated[str, typer.Argument(help="The grant's id, as `grants list` shows it.")],
     folder: Folder = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from redis.asyncio import Redis
 
-from auth_server.commands.output import AsJson, instant, print_json, print_members, print_table
+from auth_server.commands.output import ANY_ID, AsJson, instant, print_json, print_members, print_table
 from auth_server.commands.session import ask, audited, end, with_store
 from auth_server.models import GrantSummary
 from auth_server.settings import AuthSettings
@@ -27,8 +27,6 @@ command = typer.Typer(help="What people have approved: list, show, revoke.")
 
 User = Annotated[str, typer.Option("--user", metavar="NAME", help="Only of this Val Town user name.")]
 ClientId = Annotated[str, typer.Option("--client", metavar="ID", help="Only of the app with this client_id.")]
-# Ids are random and may begin with a hyphen.
-_ANY_ID = {"ignore_unknown_options": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def list_grants(
         typer.echo(f"These are the newest {limit} of {page.total}; --limit shows more.", err=True)
 
 
-@command.command(context_settings=_ANY_ID)
+@command.command(context_settings=ANY_ID)
 def show(
     grant_id: Annotated[str, typer.Argument(help="The grant's id, as `grants list` shows it.")],
     as_json: AsJson = False,
@@ -81,7 +79,7 @@ def show(
     print_members(members if as_json else _readable(members), as_json=as_json)
 
 
-@command.command(context_settings=_ANY_ID)
+@command.command(context_settings=ANY_ID)
 def revoke(
     grant_id: Annotated[str, typer.Argument(metavar="[ID]", help="The grant's id.")] = "",
     user: User = "",

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from redis.asyncio import Redis
 
-from auth_server.commands.output import AsJson, instant, print_json, print_table
+from auth_server.commands.output import ANY_ID, AsJson, instant, print_json, print_table
 from auth_server.commands.session import audited, end, with_store
 from auth_server.domain.signing_keys import KeyRecord, KeyState, generate_key
 from auth_server.settings import AuthSettings
@@ -72,7 +72,7 @@ def rotate(as_json: AsJson = False) -> None:
     typer.echo(f"{begun.kid} signs from {instant(begun.due_at)} on.")
 
 
-@command.command()
+@command.command(context_settings=ANY_ID)
 def revoke(
     kid: Annotated[str, typer.Argument(help="The key's name, as `keys list` shows it.")],
     as_json: AsJson = False,

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 """The option that every command has."""
+
+ANY_ID: Final = {"ignore_unknown_options": True}
+"""`context_settings` of a command that takes an id: one made at random may begin with a hyphen."""
 
 
 def print_json(value: object) -> None:

@@ -6,7 +6,7 @@
 import asyncio
 import base64
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -283,13 +283,12 @@ def refused(answer: httpx.Response) -> None:
 
 @requirement("C51", "C52", "C53", "C54", "C56", "C57", "C58", "C62", "O11", "O12", "O13", "O22", "O23", "O24")
 @requirement("E94", "E95", "E96", "E97", "E103", "E106", "E107", "E108", "E110", "E111", "E112", "V2")
-def test_grants_behave_as_the_model_says_in_any_order(redis_url: str, tmp_path: Path) -> None:
+def test_grants_behave_as_the_model_says_in_any_order(database: Callable[[int], str], tmp_path: Path) -> None:
     sandbox = create_sandbox(tmp_path)
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        url = f"{redis_url.rpartition('/')[0]}/10"
         # One world for all runs: starting replicas would take most of the time.
-        opened = runner.run(open_world(stack, url, sandbox))
+        opened = runner.run(open_world(stack, database(10), sandbox))
         machine = type("GrantsOfThisRun", (Grants,), {"runner": runner, "world": opened})
         try:
             run_state_machine_as_test(

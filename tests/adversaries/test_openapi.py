@@ -1,6 +1,6 @@
 """What docs/openapi.json says holds for requests that nobody thought of: schemathesis makes them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -33,9 +33,8 @@ schema = schemathesis.openapi.from_dict(openapi())
 
 
 @pytest.fixture(scope="module")
-def issuer(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    store = f"{redis_url.rpartition('/')[0]}/11"
-    with replicate(store, tmp_path_factory.mktemp("openapi"), auth=1, mcp=0) as running:
+def issuer(database: Callable[[int], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with replicate(database(11), tmp_path_factory.mktemp("openapi"), auth=1, mcp=0) as running:
         yield running.issuer
 
 

@@ -1,6 +1,6 @@
 """Races over processes, on open connections and with a barrier: the same as `make storms`, shorter."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -17,10 +17,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-def replicas(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
-    with replicate(
-        f"{redis_url.rpartition('/')[0]}/9", tmp_path_factory.mktemp("storms"), auth=4, mcp=1
-    ) as running:
+def replicas(database: Callable[[int], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
+    with replicate(database(9), tmp_path_factory.mktemp("storms"), auth=4, mcp=1) as running:
         yield running
 
 

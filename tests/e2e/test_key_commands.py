@@ -82,6 +82,9 @@ async def test_keys_are_listed_rotated_and_revoked(
         again = run(settings, tmp_path, "revoke", active)
         assert (again.returncode, again.stdout) == (1, "")
         assert active in again.stderr
+        beginning_with_a_hyphen = run(settings, tmp_path, "revoke", "-Aunknown")
+        assert (beginning_with_a_hyphen.returncode, beginning_with_a_hyphen.stdout) == (1, "")
+        assert "-Aunknown" in beginning_with_a_hyphen.stderr
 
         async def refreshed_token_works() -> bool:
             answer = await client.refresh(tokens["refresh_token"])
