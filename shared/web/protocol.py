@@ -1,8 +1,10 @@
 """uvicorn's HTTP protocol with bounds: on a request's head, in bytes and time, and on connections.
 
 uvicorn collects request line and headers without limit before any application sees them, and waits for
-them for ever. Body bytes and their time are bounded in `shared.web.limits`. Its own answer on a connection
-too many tells no client when to come back: here the application hears of it, and answers as under overload.
+them for ever; as it does for whoever does not read an answer (`shared.web.unread`). It takes as many requests
+on one connection as come, and trailers for headers. Body bytes and their time are bounded in
+`shared.web.limits`. Its own answer on a connection too many tells no client when to come back: here the
+application hears of it, and answers as under overload.
 """
 
 import asyncio
@@ -19,6 +21,7 @@ from shared.web.answering import EXTENSIONS, Cycle
 from shared.web.draining import TASK
 from shared.web.limits import SHORT_BODY_BYTES, WHOLE
 from shared.web.overload import CROWDED, Overload
+from shared.web.unread import Unread
 
 _ACCEPTED_AT_ONCE = 64
 
@@ -39,10 +42,16 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
     """Answers 431 or 408 and closes the connection when a head is too large or too slow."""
 
     head_bytes = 64 * 1024
-    """Most bytes of a head that is not complete; one that arrives complete is judged by the middleware."""
+    """Most bytes that bring nothing: of a head that is not complete, of what is neither head nor body.
+
+    A head that arrives complete is judged by the middleware.
+    """
 
     head_seconds = 10.0
     """Longest time from a connection, or from the first byte of a later request, to the end of the head."""
+
+    most_waiting = 128
+    """Requests on one connection that wait for the answer to those before (RFC 9112 section 9.3.2)."""
 
     overload: ClassVar[Overload | None] = None
     """Is told of each request that waits for its turn."""
@@ -56,10 +65,13 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named_arguments: Any) -> None:
         """Take what uvicorn gives."""
         super().__init__(*arguments, **named_arguments)
-        self._head_size = 0
+        self._idle_bytes = 0
+        self._brought_nothing = True
         self._in_head = True
         self._head_timer: asyncio.TimerHandle | None = None
         self._idle_since: float | None = None
+        self._running: RequestResponseCycle | None = None
+        self._unread: Unread
         self._most = self.limit_concurrency
         # Counted here alone: uvicorn counts requests with it too.
         self.limit_concurrency = None
@@ -67,6 +79,7 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first head."""
         super().connection_made(transport)  # type: ignore[arg-type] # uvicorn narrows it likewise
+        self._unread = Unread(self.transport, self.loop)
         if self._most is not None and len(self.connections) > self._most:
             self.app = _Crowded(self.app)
             if len(self.connections) > 2 * self._most:
@@ -101,28 +114,53 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         return protocol
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+        """Stop waiting, and tell the request that is being answered; uvicorn tells the newest one."""
         self._end_head()
+        self._unread.forget()
         super().connection_lost(exc)
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
 
+    def pause_writing(self) -> None:
+        """Wait for the client to read, and not for ever."""
+        super().pause_writing()
+        self._unread.watch()
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        super().resume_writing()
+        self._unread.forget()
+
     def data_received(self, data: bytes) -> None:
-        """Take what came, and count it as long as it belongs to a head."""
+        """Take what came, and count it as long as it brings nothing."""
+        self._brought_nothing = True
         super().data_received(data)
-        if self._in_head:
-            self._head_size += len(data)
-            if self._head_size > self.head_bytes:
-                self._refuse(LARGE_HEAD)
-            else:
-                # Not before: most heads are there at once, and a timer for each is dear.
-                self._wait_for_head()
+        self._idle_bytes = self._idle_bytes + len(data) if self._brought_nothing else 0
+        if self._idle_bytes > self.head_bytes:
+            self._refuse(LARGE_HEAD)
+        elif self._in_head:
+            # Not before: most heads are there at once, and a timer for each is dear.
+            self._wait_for_head()
 
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
         self._in_head = True
+        self._idle_since = None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a line of a head; one behind the body is a trailer, and no header (RFC 9110 section 6.5.1)."""
+        if not self._in_head:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Hand the request over; its head is complete. What is raised here is answered with 400."""
@@ -130,9 +168,18 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         if not self.url.startswith(b"/"):
             _check_target(self.url, self.headers)
         super().on_headers_complete()
+        if len(self.pipeline) > self.most_waiting:
+            self.transport.abort()
+            raise ValueError("too many requests at once")
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        self._brought_nothing = False
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Tell whoever reads the body that it is all there, and what is unread of it if that is short."""
+        self._brought_nothing = False
         super().on_message_complete()
         scope: Any = self.scope
         body = self.cycle.body
@@ -142,11 +189,13 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         """Begin the next request that waits on this connection; without one it is idle from now on."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
+            self._unread.close()
             return
-        self.flow.resume_reading()
         if self.pipeline:
+            # Not a byte more until these are answered.
             self._start_asgi_task(*self.pipeline.pop())
             return
+        self.flow.resume_reading()
         self._idle_since = self.loop.time()
         # One timer for many requests: uvicorn makes one after each, and cancels it at the next.
         if self.timeout_keep_alive_task is None:
@@ -161,15 +210,41 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         if left > _TICK:
             self._wait_for_request(left)
         else:
-            super().timeout_keep_alive_handler()
+            self._unread.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be read; the answers to requests before it go first."""
+        if self.transport.is_closing():
+            return
+        if self.pipeline or (self._is_busy() and not self.cycle.more_body):
+            self.flow.pause_reading()
+            self.cycle.keep_alive = False
+            return
+        if self._is_busy() and self.cycle.response_started:
+            self.transport.abort()
+            return
+        super().send_400_response(msg)
+        self._unread.close()
 
     def _unset_keepalive_if_required(self) -> None:
-        self._idle_since = None
+        # Not at any byte, as uvicorn does it: a request begins with its first one.
+        pass
+
+    def _unsupported_upgrade_warning(self) -> None:
+        # The answer is that of a server without upgrades. What followed in the same bytes is lost: the parser
+        # took it for another protocol.
+        self.cycle.keep_alive = False
+
+    def _is_busy(self) -> bool:
+        # uvicorn declares it as always there; before the first request it is None.
+        return self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]
 
     def _wait_for_request(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._idle_since = None
+        self._running = cycle
         # uvicorn leaves no other way to put it in. One behind another comes here when it has its turn.
         cycle.__class__ = Cycle
         scope: Any = cycle.scope
@@ -182,11 +257,19 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
 
     def _wait_for_head(self) -> None:
         if self._head_timer is None:
-            self._head_timer = self.loop.call_later(self.head_seconds, self._refuse, SLOW_HEAD)
+            self._head_timer = self.loop.call_later(self.head_seconds, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._is_busy():
+            # It may wait here, behind a request that is still being answered.
+            self._wait_for_head()
+        else:
+            self._refuse(SLOW_HEAD)
 
     def _end_head(self) -> None:
         self._in_head = False
-        self._head_size = 0
+        self._brought_nothing = False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -195,14 +278,13 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         self._end_head()
         if self.transport.is_closing():
             return
-        # uvicorn declares it as always there; before the first request it is None.
-        if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr]
+        if not self._is_busy():
             status = HTTPStatus(refusal.status)
             head = (
                 f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             )
             self.transport.write(head.encode("ascii"))
-        self.transport.close()
+        self._unread.close()
 
 
 class _Crowded:

@@ -99,9 +99,12 @@ class Wire:
             pass
         finally:
             back.cancel()
-            for end in (writer, store_writer):
+            ends = (writer, store_writer)
+            for end in ends:
                 self._connections.discard(end)
                 end.close()
+            # Not one after the other: this may be cancelled here.
+            for end in ends:
                 with suppress(OSError):
                     await end.wait_closed()
 

@@ -68,6 +68,8 @@ class Wire(asyncio.Transport):
         self.written = b""
         self.wrote = asyncio.Event()
         self.closed = False
+        self.aborted = False
+        self.unread = 0
 
     def write(self, data: Any) -> None:
         """Keep it."""
@@ -81,6 +83,14 @@ class Wire(asyncio.Transport):
     def close(self) -> None:
         """Close it."""
         self.closed = True
+
+    def abort(self) -> None:
+        """Reset it."""
+        self.closed = self.aborted = True
+
+    def get_write_buffer_size(self) -> int:
+        """Return how much was not read, as the test says."""
+        return self.unread
 
     def pause_reading(self) -> None:
         """Go on: tests send what they want to."""
