@@ -77,6 +77,9 @@ class Lane:
         Raises:
             StoreError: nothing is known about them.
         """
+        if not commands:
+            # No reply would ever end the wait for it.
+            return []
         packed = [_packed(command) for command in commands]
         link = self._link
         if link is not None and link.is_open:

@@ -179,7 +179,6 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Tell whoever reads the body that it is all there, and what is unread of it if that is short."""
-        self._brought_nothing = False
         super().on_message_complete()
         scope: Any = self.scope
         body = self.cycle.body

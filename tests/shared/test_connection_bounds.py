@@ -196,7 +196,7 @@ async def test_a_connection_that_was_closed_is_reset_when_the_rest_is_not_read(a
 async def test_what_follows_an_upgrade_that_is_not_done_is_no_request() -> None:
     app, visit = slow()
     upgrade = b"GET /1 HTTP/1.1\r\n" + HOST + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n"
-    await visit.send(upgrade + b"POST /2 HTTP/1.1\r\n" + HOST, GET.replace(b"/", b"/inner"))
+    await visit.send(upgrade + b"POST /2 HTTP/1.1\r\n" + HOST, GET.replace(b"GET /", b"GET /inner"))
     app.go_on.set()
     await visit.wire.wrote.wait()
     for _ in range(20):
@@ -247,6 +247,25 @@ async def test_a_head_behind_a_long_body_is_not_counted_with_it() -> None:
     visit = Visit(HELLO)
     await visit.send(post, body + GET[:10], GET[10:])
     assert visit.wire.written.count(b"HTTP/1.1 200 ") == 2
+
+
+async def test_half_a_head_behind_many_whole_ones_is_not_counted_with_them() -> None:
+    long = GET[:-2] + b"X-Header: " + b"x" * KIB + b"\r\n\r\n"
+    visit = Visit(HELLO)
+    await visit.send(long * 100 + GET[:10], GET[10:])
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    assert visit.wire.written.count(b"HTTP/1.1 200 ") == 101
+
+
+async def test_a_head_that_has_begun_has_its_own_time() -> None:
+    visit = Visit(HELLO)
+    await visit.ask(GET)
+    visit.hours.advance(IDLE_SECONDS - 1)
+    await visit.send(GET[:10])
+    visit.hours.advance(2)
+    assert not visit.wire.closed
+    assert (await visit.ask(GET[10:])).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_on_a_socket_whoever_sends_requests_without_end_is_cut_off() -> None:

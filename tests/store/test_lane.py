@@ -61,6 +61,12 @@ async def test_a_pipeline_returns_its_replies_in_order_and_its_errors_in_their_p
             await pipeline.hgetall("text").get("text").execute()
 
 
+async def test_an_empty_pipeline_has_no_replies_and_keeps_nobody_waiting(redis: Redis) -> None:
+    async with redis.pipeline(transaction=False) as pipeline:
+        replies, text = await asyncio.gather(pipeline.execute(), redis.echo("behind"))
+    assert (replies, text) == ([], "behind")
+
+
 async def test_what_is_read_together_comes_in_order_and_one_error_is_the_whole_s(redis: Redis) -> None:
     assert isinstance(redis, OneServerClient)
     await redis.hset("record", mapping={"name": "value"})
