@@ -108,12 +108,12 @@ async def test_a_port_where_nothing_listens() -> None:
 
 async def test_a_certificate_nobody_trusts(tmp_path: Path) -> None:
     ours, _ = certificate(tmp_path, "localhost")
-    async with serving(ours) as port:
+    with serving(ours) as port:
         assert await causes(f"https://localhost:{port}/mcp") == {"tls-certificate"}
 
 
 async def test_https_to_a_port_of_http() -> None:
-    async with serving(None) as port:
+    with serving(None) as port:
         assert await causes(f"https://127.0.0.1:{port}/mcp") == {"not-http"}
 
 
