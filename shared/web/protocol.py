@@ -190,11 +190,13 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._unread.close()
             return
-        if self.pipeline:
-            # Not a byte more until these are answered.
-            self._start_asgi_task(*self.pipeline.pop())
+        following = self.pipeline.pop() if self.pipeline else None
+        if not self.pipeline:
+            # While requests wait for their turn not a byte more is read.
+            self.flow.resume_reading()
+        if following is not None:
+            self._start_asgi_task(*following)
             return
-        self.flow.resume_reading()
         self._idle_since = self.loop.time()
         # One timer for many requests: uvicorn makes one after each, and cancels it at the next.
         if self.timeout_keep_alive_task is None:

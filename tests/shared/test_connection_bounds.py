@@ -76,7 +76,17 @@ async def test_nothing_more_is_read_while_requests_wait_for_their_turn() -> None
     for _ in range(500):
         await asyncio.sleep(0)
     assert visit.wire.written.count(b"HTTP/1.1 200 ") == 50
+    assert read_at
     assert set(read_at) == {0}
+
+
+async def test_when_the_last_one_in_the_line_is_served_a_client_that_goes_is_noticed() -> None:
+    app, visit = slow()
+    await visit.send(GET, GET)
+    assert visit.protocol.flow.read_paused
+    app.go_on.set()
+    await visit.wire.wrote.wait()
+    assert not visit.protocol.flow.read_paused
 
 
 async def test_a_trailer_is_no_header() -> None:
